@@ -13,6 +13,7 @@ from dataset_builder.records import Passage
 from dataset_builder.stdlib_docstrings import stdlib_docstrings
 
 PYTHON_STDLIB = "python-stdlib"
+LAYOUTS = f"a .jsonl[.gz], a .tsv[.gz], a folder of texts, or {PYTHON_STDLIB}"
 
 csv.field_size_limit(sys.maxsize)
 
@@ -50,17 +51,13 @@ def _open_corpus(corpus: str | Path) -> Iterator[tuple[str, Passage]]:
     if path.is_dir():
         return _open_folder(path)
     if not path.is_file():
-        raise InputError(
-            f"corpus {path} does not exist; give a corpus.jsonl[.gz], a .tsv or a folder of texts"
-        )
+        raise InputError(f"corpus {path} does not exist; give {LAYOUTS}")
     name = path.name.removesuffix(".gz")
     if name.endswith(".tsv"):
         return _read_tsv(path)
     if name.endswith((".jsonl", ".json")):
         return _read_jsonl(path)
-    raise InputError(
-        f"corpus {path}: unknown file type; give a .jsonl[.gz], a .tsv[.gz] or a folder of texts"
-    )
+    raise InputError(f"corpus {path}: unknown file type; give {LAYOUTS}")
 
 
 def _open_folder(folder: Path) -> Iterator[tuple[str, Passage]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from dataset_builder.records import Passage
 
 LOOKUP_SIZE = 500
+SCHEMA = "CREATE TABLE passages (row INTEGER PRIMARY KEY, docid TEXT UNIQUE, title TEXT, text TEXT)"
 
 
 class DuplicateDocid(ValueError):
@@ -23,6 +24,7 @@ class PassageStore:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        self._count: int = self._connection.execute("SELECT count(*) FROM passages").fetchone()[0]
 
     @classmethod
     def build(cls, path: Path, passages: Iterable[Passage]) -> "PassageStore":
@@ -43,7 +45,7 @@ class PassageStore:
         return cls(path)
 
     def __len__(self) -> int:
-        return self._connection.execute("SELECT count(*) FROM passages").fetchone()[0]
+        return self._count
 
     def __iter__(self) -> Iterator[Passage]:
         for values in self._connection.execute("SELECT docid, title, text FROM passages ORDER BY row"):
@@ -60,20 +62,28 @@ class PassageStore:
         Raises:
             KeyError: with the first id that is not in the store.
         """
-        found: dict[str, Passage] = {}
-        for start in range(0, len(docids), LOOKUP_SIZE):
-            chunk = docids[start : start + LOOKUP_SIZE]
-            marks = ",".join("?" * len(chunk))
-            rows = self._connection.execute(
-                f"SELECT docid, title, text FROM passages WHERE docid IN ({marks})", chunk
-            )
-            found.update((docid, Passage(docid, title, text)) for docid, title, text in rows)
+        found = {
+            values[0]: Passage(*values) for values in self._select("docid, title, text", "docid", docids)
+        }
         return [found[docid] for docid in docids]
 
     def rows(self, docids: Sequence[str]) -> list[int]:
         """The row of each id."""
-        query = "SELECT row FROM passages WHERE docid = ?"
-        return [self._connection.execute(query, (docid,)).fetchone()[0] for docid in docids]
+        found = dict(self._select("docid, row", "docid", docids))
+        return [found[docid] for docid in docids]
+
+    def docids(self, rows: Sequence[int]) -> list[str]:
+        """The id at each row."""
+        found = dict(self._select("row, docid", "row", rows))
+        return [found[row] for row in rows]
+
+    def _select(self, columns: str, key: str, values: Sequence[str] | Sequence[int]) -> Iterator[tuple]:
+        for start in range(0, len(values), LOOKUP_SIZE):
+            chunk = values[start : start + LOOKUP_SIZE]
+            marks = ",".join("?" * len(chunk))
+            yield from self._connection.execute(
+                f"SELECT {columns} FROM passages WHERE {key} IN ({marks})", chunk
+            )
 
 
 def _insert(connection: sqlite3.Connection, passages: Iterable[Passage]) -> None:

@@ -8,6 +8,7 @@ import glob
 import importlib.util
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,6 +40,8 @@ def start_jvm() -> None:
 
     level = autoclass("org.apache.logging.log4j.Level")
     autoclass("org.apache.logging.log4j.core.config.Configurator").setAllLevels("", level.ERROR)
+    severe = autoclass("java.util.logging.Level").SEVERE
+    autoclass("java.util.logging.Logger").getLogger("").setLevel(severe)
 
 
 def _installed_java() -> Path | None:

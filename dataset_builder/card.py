@@ -1,0 +1,96 @@
+"""The dataset card: every figure in it is counted from the build's files."""
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from huggingface_hub import DatasetCardData
+
+from dataset_builder.folder import BuildFolder, read_examples
+from dataset_builder.passage_store import PassageStore
+from dataset_builder.settings import BuildSettings
+
+TEMPLATES = Path(__file__).parent.parent / "model_cards"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a build holds. `rows[query_type][retriever]`: queries of that kind."""
+
+    num_passages: int
+    num_rows: int
+    mean_pool_size: float
+    rows: dict[str, Counter[str]]
+    label_statuses: Counter[str]
+    query_counts: dict[str, dict[str, int]]
+
+
+def count_build(folder: BuildFolder) -> Statistics:
+    """Count a build's rankings."""
+    rows: dict[str, Counter[str]] = {}
+    statuses: Counter[str] = Counter()
+    pool_sizes = 0
+    for path in sorted(folder.rankings(0).parent.glob("*.jsonl")):
+        for example in read_examples(path):
+            rows.setdefault(example.query.query_type, Counter())[example.retriever] += 1
+            statuses[example.label_status] += 1
+            pool_sizes += len(example.passages)
+    total = statuses.total()
+    return Statistics(
+        num_passages=len(PassageStore(folder.passages)),
+        num_rows=total,
+        mean_pool_size=pool_sizes / total,
+        rows=rows,
+        label_statuses=statuses,
+        query_counts=json.loads(folder.query_counts.read_text()),
+    )
+
+
+def write_card(folder: BuildFolder, settings: BuildSettings) -> None:
+    """Write the card of a build, aside and renamed. The same build gives the same bytes."""
+    unfinished = folder.card.with_suffix(".unfinished")
+    unfinished.write_text(render_card(count_build(folder), settings), encoding="utf-8")
+    os.replace(unfinished, folder.card)
+
+
+def render_card(statistics: Statistics, settings: BuildSettings) -> str:
+    """The card's Markdown, with YAML metadata that tells `load_dataset` where the splits are."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["format_count"] = "{:,}".format
+    name = Path(settings.output_dir).name
+    return environment.get_template("dataset_card.md.jinja").render(
+        card_data=_card_data(statistics).to_yaml(),
+        title=f"TWOLAR {name}",
+        repo_id=f"twolar/{name}",
+        corpus_name=Path(settings.corpus).name,
+        settings=settings,
+        statistics=statistics,
+    )
+
+
+def _card_data(statistics: Statistics) -> DatasetCardData:
+    return DatasetCardData(
+        task_categories=["text-ranking"],
+        tags=["information-retrieval", "reranking", "distillation", "twolar"],
+        size_categories=[_size_category(statistics.num_rows)],
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": split, "path": f"data/*-{split}*.parquet"} for split in ("train", "test")
+                ],
+            }
+        ],
+    )
+
+
+def _size_category(num_rows: int) -> str:
+    limits = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+    return next((name for limit, name in limits if num_rows < limit), "n>1M")

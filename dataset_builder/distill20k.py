@@ -1,0 +1,123 @@
+"""The `datasets` builder: a build's rankings become Parquet, which `load_dataset` reads with no code.
+
+`datasets` 4 and later refuse loading scripts in a dataset repository, so this builder stays here and
+what is published is its output.
+"""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from dataset_builder.card import write_card
+from dataset_builder.errors import InputError
+from dataset_builder.folder import BuildFolder, read_examples, read_queries
+from dataset_builder.records import FEATURES, RankingExample
+from dataset_builder.settings import BuildSettings
+
+Row = dict[str, object]
+
+
+@dataclass
+class Distill20kConfig(datasets.BuilderConfig):
+    """`root`: the build's folder; `test_fraction` and `seed`: how the test split is drawn."""
+
+    root: str = ""
+    test_fraction: float = 0.0
+    seed: int = 0
+
+
+class Distill20k(datasets.GeneratorBasedBuilder):
+    """Rankings in the public row's form, one row a query, its passages in the teacher's order."""
+
+    BUILDER_CONFIG_CLASS = Distill20kConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=FEATURES)
+
+    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
+        folder = BuildFolder(Path(self.config.root))
+        held_out = _held_out_sources(folder, self.config.test_fraction, self.config.seed)
+        return [
+            datasets.SplitGenerator(
+                name, gen_kwargs={"folder": folder, "held_out": held_out, "test": name == "test"}
+            )
+            for name in ("train", "test")
+        ]
+
+    def _generate_examples(
+        self, folder: BuildFolder, held_out: set[str], test: bool
+    ) -> Iterator[tuple[int, Row]]:
+        for number, example in enumerate(_examples_in_order(folder)):
+            if (example.query.source_docid in held_out) == test:
+                yield number, row(example)
+
+
+def row(example: RankingExample) -> Row:
+    """The public row of a labelled example: passages in the teacher's order, `rank` from 1."""
+    if example.teacher_order is None:
+        raise ValueError(f"query {example.query.query_id!r} has no teacher order ({example.label_status})")
+    ordered = [example.passages[index] for index in example.teacher_order]
+    return {
+        "query_id": example.query.query_id,
+        "query": example.query.text,
+        "query_type": example.query.query_type,
+        "source_docid": example.query.source_docid,
+        "retriever": example.retriever,
+        "retrieved_passages": [
+            {
+                "docid": found.passage.docid,
+                "title": found.passage.title,
+                "text": found.passage.text,
+                "rank": rank,
+                "retriever_rank": found.retriever_rank,
+                "retriever_score": found.retriever_score,
+            }
+            for rank, found in enumerate(ordered, start=1)
+        ],
+        "teacher": example.teacher,
+    }
+
+
+def write_parquet(folder: BuildFolder, settings: BuildSettings) -> None:
+    """Write `data/*.parquet` and the dataset card, aside and renamed."""
+    unfinished = folder.root / "data.unfinished"
+    for path in (unfinished, folder.data):
+        shutil.rmtree(path, ignore_errors=True)
+    builder = Distill20k(
+        cache_dir=str(folder.build / "cache"),
+        root=str(folder.root),
+        test_fraction=settings.test_fraction,
+        seed=settings.seed,
+    )
+    builder.download_and_prepare(output_dir=str(unfinished), file_format="parquet")
+    (unfinished / "dataset_info.json").unlink()
+    write_card(folder, settings)
+    os.replace(unfinished, folder.data)
+
+
+def _examples_in_order(folder: BuildFolder) -> Iterator[RankingExample]:
+    """The rankings of all tasks in the order of the queries, whatever the number of tasks."""
+    shards = [read_examples(path) for path in sorted(folder.rankings(0).parent.glob("*.jsonl"))]
+    waiting = [next(shard, None) for shard in shards]
+    for number, query in enumerate(read_queries(folder.queries)):
+        turn = number % len(shards)
+        example = waiting[turn]
+        if example is not None and example.query == query:
+            waiting[turn] = next(shards[turn], None)
+            yield example
+
+
+def _held_out_sources(folder: BuildFolder, fraction: float, seed: int) -> set[str]:
+    """Source passages of the test split: no passage gives queries to both splits."""
+    sources = list(dict.fromkeys(query.source_docid for query in read_queries(folder.queries)))
+    count = round(fraction * len(sources))
+    if fraction and not 0 < count < len(sources):
+        raise InputError(
+            f"{len(sources)} source passages cannot give a test split of {fraction:.0%}; raise --num_queries"
+        )
+    return set(random.Random(f"{seed} test split").sample(sources, count))

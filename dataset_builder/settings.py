@@ -1,0 +1,118 @@
+"""What a build is made of: a profile's settings, and the record that keeps two builds apart."""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from dataset_builder.corpus import PYTHON_STDLIB
+from dataset_builder.errors import InputError
+from dataset_builder.folder import BuildFolder
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """The settings of a build; each profile gives them all, and flags of the same names override it.
+
+    `num_passages`: pool size (the paper: 30). `test_fraction`: share of the source passages whose queries
+    form the test split.
+    """
+
+    corpus: str
+    num_queries: int
+    query_types: list[str]
+    retrievers: list[str]
+    num_passages: int
+    teacher: str
+    encoder: str
+    test_fraction: float
+    seed: int
+    output_dir: str
+
+    def __post_init__(self) -> None:
+        if self.num_queries < 1:
+            raise InputError(f"--num_queries is {self.num_queries}; at least 1 is needed")
+        if self.num_passages < 2:
+            raise InputError(f"--num_passages is {self.num_passages}; a ranking needs at least 2")
+        if not 0 <= self.test_fraction < 1:
+            raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
+
+
+def load_profile(name: str, overrides: dict[str, str | int | float]) -> BuildSettings:
+    """The settings of `profiles/{name}.yaml`, or of a YAML file, with `overrides` on top.
+
+    Raises:
+        InputError: for an unknown profile or setting, or a value out of range.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(profile.stem for profile in PROFILES.glob("*.yaml")))
+        raise InputError(f"no profile {name!r}; give one of {known}, or a YAML file")
+    settings = yaml.safe_load(path.read_text())
+    try:
+        return BuildSettings(**{**settings, **overrides})
+    except TypeError as error:
+        raise InputError(f"profile {path}: {error}") from error
+
+
+def read_settings(folder: BuildFolder) -> BuildSettings:
+    """The settings that the build in `folder` was begun with.
+
+    Raises:
+        InputError: where there is none.
+    """
+    if not folder.settings.is_file():
+        raise InputError(f"{folder.root} holds no build; make one with python -m dataset_builder build")
+    record = json.loads(folder.settings.read_text())
+    del record["corpus_version"]
+    return BuildSettings(**record, output_dir=str(folder.root))
+
+
+def claim_folder(folder: BuildFolder, settings: BuildSettings) -> None:
+    """Write `settings` into a new build folder, or check that an old one was begun with the same.
+
+    Raises:
+        InputError: where the folder holds another build, or files that are none.
+    """
+    record = _record(settings)
+    if folder.settings.is_file():
+        _refuse_difference(folder, json.loads(folder.settings.read_text()), record)
+        return
+    if folder.root.is_dir() and any(folder.root.iterdir()):
+        raise InputError(f"{folder.root} is not empty and holds no build; choose another --output_dir")
+    folder.build.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.settings.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(record, indent=2) + "\n")
+    os.replace(unfinished, folder.settings)
+
+
+def _record(settings: BuildSettings) -> dict[str, object]:
+    record: dict[str, object] = asdict(settings)
+    del record["output_dir"]
+    return {**record, "corpus_version": _corpus_version(settings.corpus)}
+
+
+def _corpus_version(corpus: str) -> str:
+    """Tells a changed corpus from the same one, without reading gigabytes: size and time of its files."""
+    if corpus == PYTHON_STDLIB:
+        return f"Python {platform.python_version()}"
+    path = Path(corpus)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [file.stat() for file in files if file.is_file()]
+    return (
+        f"{sum(stat.st_size for stat in stats)} bytes, {max((stat.st_mtime_ns for stat in stats), default=0)}"
+    )
+
+
+def _refuse_difference(folder: BuildFolder, begun: dict[str, object], wanted: dict[str, object]) -> None:
+    names = sorted(name for name in begun | wanted if begun.get(name) != wanted.get(name))
+    if names:
+        changes = ", ".join(f"{name} {begun.get(name)!r} → {wanted.get(name)!r}" for name in names)
+        raise InputError(
+            f"{folder.root} holds another build ({changes}); choose another --output_dir or delete it"
+        )

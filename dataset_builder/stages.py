@@ -1,0 +1,195 @@
+"""The stages of a build, each a datatrove `PipelineStep` that reads one kind of file and writes the next."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import islice
+
+from datatrove.data import DocumentsPipeline
+from datatrove.pipeline.base import PipelineStep
+from tqdm import tqdm
+
+from dataset_builder import distill20k
+from dataset_builder.corpus import located_passages, read_corpus
+from dataset_builder.errors import InputError
+from dataset_builder.folder import (
+    BuildFolder,
+    read_examples,
+    read_queries,
+    write_examples,
+    write_lines,
+    write_queries,
+)
+from dataset_builder.methods import open_retrievers, open_teacher
+from dataset_builder.passage_store import DuplicateDocid, PassageStore
+from dataset_builder.queries import Keywords, MakeQuery, QuerySampler, cropped_sentence
+from dataset_builder.records import Query, RankingExample, RetrievedPassage
+from dataset_builder.retrievers import Retriever
+from dataset_builder.retrievers.dense import build_faiss_index, load_encoder
+from dataset_builder.retrievers.lucene import build_lucene_index
+from dataset_builder.settings import BuildSettings
+from dataset_builder.teachers import Teacher
+
+
+class Stage(PipelineStep):
+    """A stage of a build. `run` reads and writes the build's folder; nothing is piped between stages."""
+
+    type = "TWOLAR"
+    sharded = False
+
+    def __init__(self, folder: BuildFolder, settings: BuildSettings) -> None:
+        super().__init__()
+        self.folder = folder
+        self.settings = settings
+
+    def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        """Do task `rank` of `world_size`; yields nothing."""
+        with self.track_time("task"):
+            self.work(rank, world_size)
+        return iter(())
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Do this stage's work for one task."""
+        raise NotImplementedError
+
+
+class StorePassages(Stage):
+    """corpus → passage store."""
+
+    name = "passages"
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Read the corpus once, checking each passage."""
+        corpus = self.settings.corpus
+        passages = tqdm(read_corpus(corpus), desc="reading the corpus", unit="passage")
+        try:
+            PassageStore.build(self.folder.passages, passages)
+        except DuplicateDocid as duplicate:
+            places = [
+                place for place, passage in located_passages(corpus) if passage.docid == duplicate.docid
+            ]
+            where = " and ".join(places[:2])
+            raise InputError(
+                f"{where}: both have the id {duplicate.docid!r}; ids must be unique"
+            ) from duplicate
+
+
+class IndexPassages(Stage):
+    """passage store → Lucene and Faiss indexes."""
+
+    name = "indexes"
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Index every passage."""
+        passages = PassageStore(self.folder.passages)
+        progress = tqdm(passages, total=len(passages), desc="indexing with Lucene", unit="passage")
+        build_lucene_index(progress, self.folder.lucene)
+        build_faiss_index(passages, load_encoder(self.settings.encoder), self.folder.faiss)
+
+
+class DrawQueries(Stage):
+    """passage store → queries."""
+
+    name = "queries"
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Draw the queries of each type, in equal parts."""
+        passages = PassageStore(self.folder.passages)
+        samplers = [self._sampler(passages, query_type) for query_type in self.settings.query_types]
+        shares = _equal_shares(self.settings.num_queries, len(samplers))
+        drawn = (sampler.sample(share) for sampler, share in zip(samplers, shares, strict=True))
+        queries = (query for queries in drawn for query in queries)
+        progress = tqdm(queries, total=self.settings.num_queries, desc="drawing queries", unit="query")
+        write_queries(self.folder.queries, progress)
+        write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
+
+    def _sampler(self, passages: PassageStore, query_type: str) -> QuerySampler:
+        make_query: MakeQuery
+        if query_type == "cropped":
+            make_query = cropped_sentence
+        elif query_type == "keywords":
+            make_query = Keywords.from_corpus(passages, self.settings.seed)
+        else:
+            raise InputError(f"query type {query_type!r} is not known; give cropped or keywords")
+        return QuerySampler(passages, query_type, make_query, self.settings.seed)
+
+
+class FillPools(Stage):
+    """queries → pools. Each query draws from one method, in turn: balanced over method and query type."""
+
+    name = "pools"
+    sharded = True
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Retrieve for every `world_size`-th query."""
+        queries = list(islice(read_queries(self.folder.queries), rank, None, world_size))
+        progress = tqdm(queries, desc="filling pools", unit="query")
+        write_examples(self.folder.pools(rank), self._pools(iter(progress)))
+
+    def _pools(self, queries: Iterator[Query]) -> Iterator[RankingExample]:
+        passages = PassageStore(self.folder.passages)
+        retrievers = open_retrievers(self.folder, self.settings)
+        for query in queries:
+            retriever = retrievers[_number(query) % len(retrievers)]
+            found = _retrieve(retriever, query, self.settings.num_passages, passages)
+            if len(found) > 1:
+                yield RankingExample(query, retriever.name, found)
+            else:
+                self.stat_update("dropped: fewer than two passages found")
+
+
+class LabelPools(Stage):
+    """pools → rankings, in the teacher's order."""
+
+    name = "rankings"
+    sharded = True
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Have the teacher order this task's pools."""
+        teacher = open_teacher(self.folder, self.settings)
+        pools = list(read_examples(self.folder.pools(rank)))
+        progress = tqdm(pools, desc=f"ordering with {teacher.name}", unit="query")
+        write_examples(self.folder.rankings(rank), (_label(teacher, example) for example in progress))
+
+
+class WriteDataset(Stage):
+    """rankings → Parquet."""
+
+    name = "dataset"
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Build the dataset that `load_dataset` reads."""
+        distill20k.write_parquet(self.folder, self.settings)
+
+
+STAGES: tuple[type[Stage], ...] = (
+    StorePassages,
+    IndexPassages,
+    DrawQueries,
+    FillPools,
+    LabelPools,
+    WriteDataset,
+)
+
+
+def _equal_shares(total: int, parts: int) -> list[int]:
+    return [total // parts + (part < total % parts) for part in range(parts)]
+
+
+def _number(query: Query) -> int:
+    return int(query.query_id.rsplit("-", 1)[1])
+
+
+def _retrieve(
+    retriever: Retriever, query: Query, k: int, passages: PassageStore
+) -> tuple[RetrievedPassage, ...]:
+    hits = retriever.search([query.text], k)[0]
+    found = passages.get([hit.docid for hit in hits])
+    ranked = enumerate(zip(found, hits, strict=True), start=1)
+    return tuple(RetrievedPassage(passage, rank, hit.score) for rank, (passage, hit) in ranked)
+
+
+def _label(teacher: Teacher, example: RankingExample) -> RankingExample:
+    answer = teacher.order(example.query.text, [found.passage for found in example.passages])
+    return replace(
+        example, teacher_order=answer.order, label_status=answer.label_status, teacher=teacher.name
+    )
