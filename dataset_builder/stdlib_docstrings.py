@@ -1,0 +1,145 @@
+"""The docstrings of the running Python's standard library, as a corpus that every machine has."""
+
+import builtins
+import contextlib
+import importlib
+import inspect
+import io
+import pkgutil
+import sys
+import warnings
+from collections.abc import Iterator
+from types import ModuleType
+from typing import NamedTuple
+
+from dataset_builder.records import Passage
+
+# Left out: modules that act or print when imported (antigravity, this, rlcompleter), Python's own tests,
+# machine-made tables (encodings), platform modules that os.path stands for, what needs Tk, which many
+# machines lack, and distutils, whose name setuptools takes over.
+SKIPPED = frozenset(
+    [
+        "antigravity",
+        "distutils",
+        "encodings",
+        "genericpath",
+        "idlelib",
+        "lib2to3",
+        "ntpath",
+        "posixpath",
+        "rlcompleter",
+        "test",
+        "tests",
+        "this",
+        "tkinter",
+        "turtle",
+        "turtledemo",
+    ]
+)
+MIN_WORDS = 3
+
+
+class _Docstring(NamedTuple):
+    qualified_name: str
+    own_name: str  # what the object calls itself, which an alias does not change
+    text: str
+
+
+def stdlib_docstrings() -> Iterator[Passage]:
+    """The docstrings of public modules, functions, classes, methods and properties, ordered by docid.
+
+    docid: the qualified name (`collections.deque.appendleft`, `builtins.str.split`).
+    title: the same name as words (`collections deque appendleft`, `str split`), since Lucene takes a
+    dotted or underscored name for one token that no question contains.
+    text: the docstring, dedented and whole: models truncate the few long ones, and splitting them would give
+    one name several ids.
+
+    A docstring appears once, under its most public name; docstrings under three words do not appear.
+    Modules that cannot be imported here (those of another operating system) are left out.
+    """
+    by_content: dict[tuple[str, str], list[_Docstring]] = {}
+    # All are imported before any is read: an import can set an attribute of the package above it.
+    for module_name, module in list(_public_modules()):
+        for docstring in _docstrings_of(module_name, module):
+            by_content.setdefault((docstring.own_name, docstring.text), []).append(docstring)
+    chosen = sorted(min(same, key=_obscurity) for same in by_content.values())
+    # A function may bear the name of its submodule (unittest.main): one of the two stays.
+    for name, docstring in {docstring.qualified_name: docstring for docstring in chosen}.items():
+        title = name.removeprefix("builtins.").replace(".", " ").replace("_", " ")
+        yield Passage(docid=name, title=title, text=docstring.text)
+
+
+def _obscurity(docstring: _Docstring) -> tuple[bool, int, bool, int, str]:
+    """Least for the name a programmer would use: `asyncio.run`, not `asyncio.runners.run`."""
+    name = docstring.qualified_name
+    alias = not name.endswith(docstring.own_name)
+    return not name.startswith("builtins."), name.count("."), alias, len(name), name
+
+
+def _public_modules() -> Iterator[tuple[str, ModuleType]]:
+    for name in sorted(sys.stdlib_module_names):
+        yield from _importable(name)
+    yield from _importable("os.path")
+
+
+def _importable(name: str) -> Iterator[tuple[str, ModuleType]]:
+    """The module and, for a package, its public submodules."""
+    if not _is_public(name):
+        return
+    try:
+        module = _import_quietly(name)
+    except ImportError:
+        return
+    yield name, module
+    for submodule in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        yield from _importable(f"{name}.{submodule.name}")
+
+
+def _is_public(name: str) -> bool:
+    return not any(part.startswith("_") or part in SKIPPED for part in name.split("."))
+
+
+def _import_quietly(name: str) -> ModuleType:
+    silence = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
+
+
+def _docstrings_of(module_name: str, module: ModuleType) -> Iterator[_Docstring]:
+    yield from _cleaned(module_name, module)
+    for name, member in _public_members(module):
+        qualified_name = f"{module_name}.{name}"
+        yield from _cleaned(qualified_name, member)
+        if inspect.isclass(member):
+            yield from _method_docstrings(qualified_name, member)
+
+
+def _public_members(module: ModuleType) -> Iterator[tuple[str, object]]:
+    """The classes and functions that the module offers: by `__all__`, else those that are not imported."""
+    declared = getattr(module, "__all__", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in declared or vars(module).copy():
+            member = getattr(module, name, None)
+            if name.startswith("_") or not (inspect.isclass(member) or inspect.isroutine(member)):
+                continue
+            # Some modules offer as their own what a private one (_socket) defines.
+            home = getattr(member, "__module__", None) or "_"
+            if declared or home == module.__name__ or home.startswith("_") or module is builtins:
+                yield name, member
+
+
+def _method_docstrings(class_name: str, cls: type) -> Iterator[_Docstring]:
+    """Of what the class itself defines: an inherited docstring belongs to its base class."""
+    for name, member in vars(cls).items():
+        is_method = inspect.isroutine(member) or isinstance(member, classmethod | staticmethod | property)
+        if is_method and not name.startswith("_"):
+            yield from _cleaned(f"{class_name}.{name}", member)
+
+
+def _cleaned(qualified_name: str, documented: object) -> Iterator[_Docstring]:
+    text = documented.__doc__
+    if isinstance(text, str) and len(text.split()) >= MIN_WORDS:
+        own_name = getattr(documented, "__name__", qualified_name).rpartition(".")[2]
+        yield _Docstring(qualified_name, own_name, inspect.cleandoc(text))
