@@ -36,13 +36,14 @@ SKIPPED = frozenset(
         "turtledemo",
     ]
 )
-MIN_WORDS = 3
+MIN_WORDS = 2
 
 
 class _Docstring(NamedTuple):
     qualified_name: str
-    own_name: str  # what the object calls itself, which an alias does not change
+    own_path: str  # what the object calls itself: an alias has another qualified name, not another path
     text: str
+    num_ancestors: int  # of the class that a method was found in
 
 
 def stdlib_docstrings() -> Iterator[Passage]:
@@ -54,14 +55,14 @@ def stdlib_docstrings() -> Iterator[Passage]:
     text: the docstring, dedented and whole: models truncate the few long ones, and splitting them would give
     one name several ids.
 
-    A docstring appears once, under its most public name; docstrings under three words do not appear.
+    A docstring appears once, under its most public name; docstrings of a single word do not appear.
     Modules that cannot be imported here (those of another operating system) are left out.
     """
     by_content: dict[tuple[str, str], list[_Docstring]] = {}
     # All are imported before any is read: an import can set an attribute of the package above it.
     for module_name, module in list(_public_modules()):
         for docstring in _docstrings_of(module_name, module):
-            by_content.setdefault((docstring.own_name, docstring.text), []).append(docstring)
+            by_content.setdefault((_last_part(docstring.own_path), docstring.text), []).append(docstring)
     chosen = sorted(min(same, key=_obscurity) for same in by_content.values())
     # A function may bear the name of its submodule (unittest.main): one of the two stays.
     for name, docstring in {docstring.qualified_name: docstring for docstring in chosen}.items():
@@ -69,11 +70,15 @@ def stdlib_docstrings() -> Iterator[Passage]:
         yield Passage(docid=name, title=title, text=docstring.text)
 
 
-def _obscurity(docstring: _Docstring) -> tuple[bool, int, bool, int, str]:
+def _obscurity(docstring: _Docstring) -> tuple[bool, int, bool, int, int, str]:
     """Least for the name a programmer would use: `asyncio.run`, not `asyncio.runners.run`."""
-    name = docstring.qualified_name
-    alias = not name.endswith(docstring.own_name)
-    return not name.startswith("builtins."), name.count("."), alias, len(name), name
+    name, own_path, _, num_ancestors = docstring
+    is_alias = not name.endswith(own_path)
+    return not name.startswith("builtins."), name.count("."), is_alias, num_ancestors, len(name), name
+
+
+def _last_part(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _public_modules() -> Iterator[tuple[str, ModuleType]]:
@@ -131,15 +136,18 @@ def _public_members(module: ModuleType) -> Iterator[tuple[str, object]]:
 
 
 def _method_docstrings(class_name: str, cls: type) -> Iterator[_Docstring]:
-    """Of what the class itself defines: an inherited docstring belongs to its base class."""
-    for name, member in vars(cls).items():
-        is_method = inspect.isroutine(member) or isinstance(member, classmethod | staticmethod | property)
-        if is_method and not name.startswith("_"):
-            yield from _cleaned(f"{class_name}.{name}", member)
+    """Of what the class itself or a private base of it defines: the rest belongs to a public base."""
+    for base in cls.__mro__:
+        if base is not cls and _is_public(f"{base.__module__}.{base.__name__}"):
+            continue
+        for name, member in vars(base).items():
+            is_method = inspect.isroutine(member) or isinstance(member, classmethod | staticmethod | property)
+            if is_method and not name.startswith("_"):
+                yield from _cleaned(f"{class_name}.{name}", member, num_ancestors=len(cls.__mro__))
 
 
-def _cleaned(qualified_name: str, documented: object) -> Iterator[_Docstring]:
+def _cleaned(qualified_name: str, documented: object, num_ancestors: int = 0) -> Iterator[_Docstring]:
     text = documented.__doc__
     if isinstance(text, str) and len(text.split()) >= MIN_WORDS:
-        own_name = getattr(documented, "__name__", qualified_name).rpartition(".")[2]
-        yield _Docstring(qualified_name, own_name, inspect.cleandoc(text))
+        own_path = getattr(documented, "__qualname__", _last_part(qualified_name))
+        yield _Docstring(qualified_name, own_path, inspect.cleandoc(text), num_ancestors)

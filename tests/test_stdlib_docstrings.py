@@ -38,7 +38,7 @@ def test_a_re_export_appears_once_under_its_most_public_name(passages):
     assert "random.choice" in passages and "random.Random.choice" not in passages
     assert "os.path.join" in passages and f"{os.path.__name__}.join" not in passages
     assert "builtins.OSError" in passages and "builtins.IOError" not in passages
-    assert "socket.error" not in passages
+    assert "socket.error" not in passages and "socket.socket.recv" in passages
 
 
 def test_an_inherited_docstring_is_not_repeated(passages):
@@ -47,7 +47,7 @@ def test_an_inherited_docstring_is_not_repeated(passages):
 
 def test_private_names_near_empty_docstrings_and_modules_that_act_are_left_out(passages):
     assert not [name for name in passages if any(part.startswith("_") for part in name.split("."))]
-    assert min(len(passage.text.split()) for passage in passages.values()) == 3
+    assert min(len(passage.text.split()) for passage in passages.values()) == 2
     assert not {name.split(".")[0] for name in passages} & {"antigravity", "this", "test", "tkinter"}
 
 
