@@ -36,6 +36,7 @@ SKIPPED = frozenset(
         "turtledemo",
     ]
 )
+WITHOUT_A_FILE = ["collections.abc", "os.path"]  # names that another module is imported as
 MIN_WORDS = 2
 
 
@@ -82,9 +83,8 @@ def _last_part(name: str) -> str:
 
 
 def _public_modules() -> Iterator[tuple[str, ModuleType]]:
-    for name in sorted(sys.stdlib_module_names):
+    for name in sorted(sys.stdlib_module_names) + WITHOUT_A_FILE:
         yield from _importable(name)
-    yield from _importable("os.path")
 
 
 def _importable(name: str) -> Iterator[tuple[str, ModuleType]]:
