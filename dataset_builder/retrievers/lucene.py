@@ -8,7 +8,6 @@ import glob
 import importlib.util
 import itertools
 import os
-import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,0 +1,43 @@
+"""Configuration of a TWOLAR reranker: a backbone's configuration, and how its hidden states become a score."""
+
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig
+
+SCORE_STRATEGIES = ("difference", "softmax", "extra_id")
+READOUTS = ("decoder_step", "first_token", "mean", "segments", "last_token")
+
+
+class TwolarConfig(PretrainedConfig):
+    """A backbone with a scoring head.
+
+    Args:
+        backbone_config: configuration of the backbone, or its dictionary with a `model_type`.
+        score_strategy: `difference` (TWOLAR), `softmax` (monoT5) or `extra_id` (RankT5).
+        readout: which vector of the backbone the head sees; see `readouts.py`.
+        head_scale: factor on that vector; d_model ** -0.5 for T5 v1.0, whose output embeddings are tied.
+    """
+
+    model_type = "twolar"
+    sub_configs = {"backbone_config": AutoConfig}
+
+    def __init__(
+        self,
+        backbone_config: PretrainedConfig | dict[str, Any] | None = None,
+        score_strategy: str = "difference",
+        readout: str = "decoder_step",
+        head_scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(backbone_config, dict):
+            backbone_config = AutoConfig.for_model(**backbone_config)
+        if score_strategy not in SCORE_STRATEGIES:
+            raise ValueError(f"score_strategy {score_strategy!r} is not one of {', '.join(SCORE_STRATEGIES)}")
+        if readout not in READOUTS:
+            raise ValueError(f"readout {readout!r} is not one of {', '.join(READOUTS)}")
+        self.backbone_config = backbone_config
+        self.score_strategy = score_strategy
+        self.readout = readout
+        self.head_scale = head_scale
+        kwargs.setdefault("num_labels", 1)
+        super().__init__(**kwargs)

@@ -1,0 +1,127 @@
+"""TWOLAR: a passage reranker distilled from a large language model.
+
+Source: Baldelli et al., "TWOLAR: a TWO-step LLM-Augmented distillation method for passage Reranking",
+ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('false').
+"""
+
+import os
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from .backbones import load_backbone
+from .configuration_twolar import TwolarConfig
+from .head import ScoringHead
+from .readouts import CLOSED_GATE, Segments, make_readout
+from .scoring import RerankingMixin
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_twolar.TwolarConfig",
+    "AutoModel": "modeling_twolar.TwolarForReranking",
+    "AutoModelForSequenceClassification": "modeling_twolar.TwolarForReranking",
+}
+# sentence-transformers' CrossEncoder reads this: raw scores, no sigmoid.
+RAW_SCORES = {"activation_fn": "torch.nn.modules.linear.Identity"}
+
+
+class TwolarForReranking(RerankingMixin, PreTrainedModel):
+    """A backbone, a readout of its hidden states, and a head that turns it into one score."""
+
+    config_class = TwolarConfig
+    base_model_prefix = "backbone"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules = ["T5Block", "BertLayer"]
+
+    def __init__(self, config: TwolarConfig) -> None:
+        super().__init__(config)
+        self.backbone = AutoModel.from_config(config.backbone_config)
+        self.readout = make_readout(config.readout, config.backbone_config)
+        self.head = ScoringHead(config.backbone_config.hidden_size, config.score_strategy, config.head_scale)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, ScoringHead):
+            nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, Segments):
+            nn.init.constant_(module.gate, CLOSED_GATE)
+
+    @classmethod
+    def from_backbone(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        score_strategy: str = "difference",
+        readout: str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> "TwolarForReranking":
+        """A reranker that starts from a pretrained model, head and prompt included.
+
+        Args:
+            name_or_path: a T5 (`google/flan-t5-*`, `castorini/monot5-*`, `Dundalia/TWOLAR-*`), an encoder, a
+                bi-encoder of sentence-transformers, or a causal language model.
+            score_strategy: `difference` (TWOLAR), `softmax` (monoT5) or `extra_id` (RankT5, T5 only).
+            readout: which hidden vector is scored; by default the one that fits the backbone.
+            dtype: of the weights.
+
+        Raises:
+            ValueError: for a backbone, strategy or readout that do not fit together.
+        """
+        start = load_backbone(os.fspath(name_or_path), score_strategy, readout, dtype)
+        config = TwolarConfig(
+            backbone_config=start.backbone.config,
+            score_strategy=score_strategy,
+            readout=start.readout,
+            head_scale=start.head_scale,
+            pad_token_id=start.tokenizer.pad_token_id,
+            auto_map=AUTO_MAP,
+            sentence_transformers=RAW_SCORES,
+            dtype=dtype,
+        )
+        model = cls(config).to(dtype)
+        model.backbone.load_state_dict(start.backbone.state_dict())
+        with torch.no_grad():
+            model.head.weight.copy_(start.head_rows)
+        model.tokenizer = start.tokenizer
+        return model.eval()
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput:
+        """Score each (query, passage) pair.
+
+        Args:
+            input_ids, attention_mask, token_type_ids: (batch, length) int64, from the model's tokenizer.
+            labels: (batch,) float, optional: adds the mean squared error of the scores as `loss`.
+
+        Returns:
+            `logits` (batch, 1) float32: the score, higher is more relevant.
+        """
+        hidden = self.readout(self.backbone, input_ids, attention_mask, token_type_ids)
+        scores = self.head(hidden)
+        loss = None if labels is None else nn.functional.mse_loss(scores, labels.view(-1).float())
+        return SequenceClassifierOutput(loss=loss, logits=scores[:, None])
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Write weights, configuration, tokenizer and this code: a folder that loads anywhere."""
+        from .packaging import copy_code
+
+        super().save_pretrained(save_directory, **kwargs)
+        if kwargs.get("is_main_process", True):
+            copy_code(os.fspath(save_directory))
+            self.tokenizer.save_pretrained(save_directory)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The backbone's token embeddings."""
+        return self.backbone.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the backbone's token embeddings."""
+        self.backbone.set_input_embeddings(value)

