@@ -1,0 +1,89 @@
+"""A request to a chat model and its answer, as far as a teacher needs them."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+# English text has about four characters a token; counted exactly only once the server has answered.
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the model answers. None: not sent, the server's default (reasoning models refuse a temperature).
+
+    `max_tokens`: the longest answer, reasoning included.
+    """
+
+    temperature: float | None = 0.0
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One request. `num_listed`: how many ids to list; if `structured`, a JSON schema demands them."""
+
+    model: str
+    messages: tuple[Message, ...]
+    num_listed: int
+    sampling: Sampling = Sampling()
+    structured: bool = False
+
+    def payload(self) -> dict[str, object]:
+        """The body for `/v1/chat/completions`."""
+        body: dict[str, object] = {
+            "model": self.model,
+            "messages": [{"role": message.role, "content": message.content} for message in self.messages],
+        }
+        if self.sampling.temperature is not None:
+            body["temperature"] = self.sampling.temperature
+        if self.sampling.max_tokens is not None:
+            body["max_completion_tokens"] = self.sampling.max_tokens
+        if self.structured:
+            body["response_format"] = _ranking_format(self.num_listed)
+        return body
+
+    @property
+    def key(self) -> str:
+        """Names what is paid for: the SHA-256 of model and payload, not of who asked, when or where."""
+        body = json.dumps(self.payload(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(body.encode()).hexdigest()
+
+    @property
+    def estimated_tokens(self) -> tuple[int, int]:
+        """About how many tokens prompt and answer have: four characters each, five tokens for `[12] > `."""
+        characters = sum(len(message.content) for message in self.messages)
+        return characters // CHARACTERS_PER_TOKEN + 10, 5 * self.num_listed
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """One answer. `refusal` is the model's own word for it (`""`: none); tokens are the server's counts."""
+
+    text: str
+    refusal: str = ""
+    finish_reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+def _ranking_format(num_listed: int) -> dict[str, object]:
+    """Structured output. A schema cannot forbid repeats, so that the answer is parsed like any other."""
+    number = {"type": "integer", "enum": list(range(1, num_listed + 1))}
+    ranking = {"type": "array", "items": number, "minItems": num_listed, "maxItems": num_listed}
+    schema = {
+        "type": "object",
+        "properties": {"ranking": ranking},
+        "required": ["ranking"],
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "ranking", "strict": True, "schema": schema}}

@@ -1,0 +1,72 @@
+import pytest
+from llm_server import StandIn, StandInServer, completion
+
+from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
+from dataset_builder.teachers.answer_cache import AnswerCache
+from dataset_builder.teachers.chat import ChatAnswer
+from dataset_builder.teachers.listwise import ListwiseSettings, advance, begin_ranking
+
+
+@pytest.fixture
+def serve():
+    """Start a stand-in server: `serve(StandIn(...))` gives its base URL."""
+    servers = []
+
+    def start(stand_in):
+        servers.append(StandInServer(stand_in).__enter__())
+        return servers[-1].url
+
+    yield start
+    for server in servers:
+        server.__exit__()
+
+
+@pytest.fixture
+def stand_in():
+    return StandIn()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    with AnswerCache(tmp_path / "answers") as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings():
+    return ListwiseSettings(model="gpt-4o-mini")
+
+
+@pytest.fixture
+def pools():
+    """`pools(3)`: three queries with 30 passages each."""
+
+    def make(number, num_passages=30):
+        return [_pool(query, num_passages) for query in range(number)]
+
+    return make
+
+
+@pytest.fixture
+def expected():
+    """What a faultless stand-in makes of an example, computed without HTTP, cache or concurrency."""
+
+    def rank(example, settings):
+        ranking = begin_ranking(example, settings)
+        step = advance(ranking, None)
+        while not hasattr(step, "label_status"):
+            message = completion(step.payload())["choices"][0]["message"]
+            step = advance(ranking, ChatAnswer(message["content"]))
+        return step.order
+
+    return rank
+
+
+def _pool(query, num_passages):
+    passages = [
+        Passage(f"d{query}-{place}", "", f"text {place} about {query}") for place in range(num_passages)
+    ]
+    found = tuple(
+        RetrievedPassage(passage, rank, 1.0 / rank) for rank, passage in enumerate(passages, start=1)
+    )
+    return RankingExample(Query(f"q{query}", f"query number {query}"), "bm25", found)

@@ -1,0 +1,121 @@
+"""The Batch API, with the real client against a real HTTP server."""
+
+import json
+
+import pytest
+from llm_server import StandIn
+
+from dataset_builder.errors import InputError
+from dataset_builder.teachers.answer_cache import AnswerCache
+from dataset_builder.teachers.batch_api import BatchLimits, BatchTeacher
+from dataset_builder.teachers.cost import Budget, BudgetReached, Price
+from dataset_builder.teachers.openai_server import OpenAIServer
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the package catches it."""
+
+
+@pytest.fixture
+def teacher(serve, settings, tmp_path):
+    def make(stand_in, limits=BatchLimits(), max_cost=None, sleep=lambda seconds: None):  # noqa: B008
+        cache = AnswerCache(tmp_path / "answers")
+        budget = Budget(cache, settings.model, Price.of(settings.model), max_cost)
+        server = OpenAIServer(serve(stand_in), timeout=5.0, max_retries=2)
+        return BatchTeacher(settings, cache, budget, server, tmp_path / "batches", 0.0, limits, sleep)
+
+    return make
+
+
+def orders(labelled):
+    return [example.teacher_order for example in labelled]
+
+
+def test_two_windows_take_two_rounds_and_give_the_same_orders(teacher, stand_in, pools, expected, settings):
+    labelled = list(teacher(stand_in).label(iter(pools(6))))
+    assert orders(labelled) == [expected(example, settings) for example in pools(6)]
+    assert stand_in.counts()["batches"] == 2
+    assert set(stand_in.answered.values()) == {1}
+
+
+def test_requests_are_sharded_by_number_and_by_bytes(teacher, stand_in, pools):
+    list(teacher(stand_in, BatchLimits(requests=4)).label(pools(6)))
+    assert [len(text.splitlines()) for text in stand_in.files.values() if "custom_id" in text][:2] == [4, 2]
+    assert stand_in.counts()["batches"] == 4
+
+
+def test_no_file_exceeds_the_limit_of_bytes(teacher, stand_in, pools):
+    list(teacher(stand_in, BatchLimits(size=4_000)).label(pools(6)))
+    requests = [text for text in stand_in.files.values() if '"method"' in text]
+    assert len(requests) > 2
+    assert max(len(text.encode()) for text in requests) <= 4_000
+
+
+@pytest.mark.parametrize("outcome", ["half_errors", "expired"])
+def test_what_a_batch_did_not_answer_is_sent_again_and_the_rest_is_kept(
+    teacher, pools, expected, settings, outcome
+):
+    stand_in = StandIn(batch_script=[outcome])
+    labelled = list(teacher(stand_in).label(pools(6)))
+    assert orders(labelled) == [expected(example, settings) for example in pools(6)]
+    assert set(stand_in.answered.values()) == {1}
+
+
+def test_unusable_answers_are_asked_for_again_in_another_round(teacher, pools, expected, settings):
+    stand_in = StandIn(script=["refusal", "empty"])
+    labelled = list(teacher(stand_in).label(pools(3)))
+    assert orders(labelled) == [expected(example, settings) for example in pools(3)]
+    assert stand_in.counts()["batches"] == 3
+
+
+def test_a_round_without_any_answer_stops_with_the_servers_words(teacher, pools):
+    stand_in = StandIn(batch_script=["failed"])
+    with pytest.raises(InputError, match="token_limit_exceeded"):
+        list(teacher(stand_in).label(pools(2)))
+
+
+def kill_at(number):
+    """A `sleep` that dies at the given poll."""
+    polls = iter(range(1, 1000))
+
+    def sleep(seconds):
+        if next(polls) == number:
+            raise Killed
+
+    return sleep
+
+
+@pytest.mark.parametrize("poll", [1, 2, 3])
+def test_a_restart_goes_on_with_the_batches_it_submitted(teacher, pools, expected, settings, poll):
+    stand_in = StandIn(batch_polls=2)
+    with pytest.raises(Killed):
+        list(teacher(stand_in, sleep=kill_at(poll)).label(pools(4)))
+    labelled = list(teacher(stand_in).label(pools(4)))
+    assert orders(labelled) == [expected(example, settings) for example in pools(4)]
+    assert stand_in.counts()["batches"] == 2
+    assert set(stand_in.answered.values()) == {1}
+
+
+def test_a_kill_right_after_the_batch_was_created_does_not_create_it_again(teacher, pools, tmp_path):
+    stand_in = StandIn(batch_polls=2)
+    with pytest.raises(Killed):
+        list(teacher(stand_in, sleep=kill_at(1)).label(pools(4)))
+    state = tmp_path / "batches" / "batches.json"
+    (submitted,) = json.loads(state.read_text())
+    state.write_text(json.dumps([{**submitted, "state": "submitting", "batch_id": ""}]))
+    list(teacher(stand_in).label(pools(4)))
+    assert stand_in.counts()["batches"] == 2
+
+
+def test_a_round_beyond_the_cap_is_not_submitted(teacher, stand_in, pools):
+    with pytest.raises(BudgetReached, match="more are planned"):
+        list(teacher(stand_in, max_cost=1e-5).label(pools(4)))
+    assert stand_in.counts()["batches"] == 0
+
+
+def test_batches_count_at_half_the_price(teacher, stand_in, pools):
+    batched = teacher(stand_in)
+    list(batched.label(pools(2)))
+    paid = batched.cache.paid[("gpt-4o-mini", True)]
+    full = Price.of("gpt-4o-mini").cost(paid.prompt_tokens, paid.completion_tokens)
+    assert batched.budget.spent == pytest.approx(full / 2)
