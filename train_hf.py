@@ -1,32 +1,21 @@
 #!/usr/bin/env python
 """Distils a teacher's rankings into a TWOLAR reranker with the Hugging Face Trainer.
 
-    python train_hf.py --model_name_or_path google/flan-t5-large --dataset_name twolar/distill20k --output_dir out
+    python train_hf.py --model_name_or_path google/flan-t5-large --dataset_name twolar/distill20k
     python train_hf.py training/quickstart.yaml
 
-Flags and YAML or JSON keys are the same: those of training/arguments.py and of transformers.TrainingArguments.
+Flags and the keys of a YAML or JSON file are the same: those of training/arguments.py and of
+transformers.TrainingArguments.
 """
 
-import sys
-from pathlib import Path
+from transformers import set_seed
 
-from transformers import HfArgumentParser, set_seed
-from transformers.trainer_utils import get_last_checkpoint
-
-from dataset_builder.errors import InputError, run_cli
-from training.arguments import DataArguments, DistillationArguments, ModelArguments
+from dataset_builder.errors import run_cli
+from training.arguments import parse_arguments
 from training.data import RankingCollator, load_rankings
 from training.losses import ranknet
 from training.student import load_student
 from training.trainer import RankingTrainer, ndcg_at_10
-
-
-def parse_arguments() -> tuple[ModelArguments, DataArguments, DistillationArguments]:
-    """Arguments from the command line, or from one YAML or JSON file and flags that override it."""
-    parser = HfArgumentParser((ModelArguments, DataArguments, DistillationArguments))
-    if len(sys.argv) > 1 and sys.argv[1].endswith((".yaml", ".yml", ".json")):
-        return parser.parse_args_into_dataclasses(args=arguments_from_file(sys.argv[1]) + sys.argv[2:])
-    return parser.parse_args_into_dataclasses()
 
 
 def main() -> None:
@@ -34,21 +23,20 @@ def main() -> None:
     model_args, data_args, training_args = parse_arguments()
     set_seed(training_args.seed)
     train_rankings, eval_rankings = load_rankings(data_args)
-    model, tokenizer = load_student(model_args)
+    model = load_student(model_args)
     trainer = RankingTrainer(
         model=model,
         args=training_args,
         data_collator=RankingCollator(
-            tokenizer, data_args.num_passages, model_args.max_length, training_args.seed
+            model.tokenizer, data_args.num_passages, model_args.max_length, training_args.seed
         ),
         train_dataset=train_rankings,
         eval_dataset=eval_rankings,
-        processing_class=tokenizer,
+        processing_class=model.tokenizer,
         compute_metrics=ndcg_at_10,
         ranking_loss=ranknet,
     )
-    result = trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint)
-    metrics = result.metrics
+    metrics = trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
     if eval_rankings is not None:
         metrics |= trainer.evaluate()
     trainer.save_model()

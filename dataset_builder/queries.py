@@ -36,7 +36,7 @@ class QueryCounts:
 
 @dataclass(slots=True)
 class QuerySampler:
-    """Draws queries of one type from random passages; near-empty and duplicate ones are counted and dropped."""
+    """Draws queries of one type from random passages; drops and counts near-empty and duplicate ones."""
 
     passages: PassageStore
     query_type: str

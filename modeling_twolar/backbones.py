@@ -40,7 +40,7 @@ def load_backbone(
     """Load the start of a reranker from a pretrained checkpoint.
 
     Raises:
-        ValueError: for a checkpoint that cannot serve as backbone, or a readout or strategy that does not fit.
+        ValueError: for a checkpoint, readout or score strategy that do not fit together.
     """
     config = AutoConfig.from_pretrained(name_or_path)
     tokenizer = AutoTokenizer.from_pretrained(name_or_path)

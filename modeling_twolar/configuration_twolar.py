@@ -1,6 +1,6 @@
-"""Configuration of a TWOLAR reranker: a backbone's configuration, and how its hidden states become a score."""
+"""Configuration of a TWOLAR reranker: its backbone's, and how hidden states become a score."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
@@ -19,7 +19,7 @@ class TwolarConfig(PretrainedConfig):
     """
 
     model_type = "twolar"
-    sub_configs = {"backbone_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, type]] = {"backbone_config": AutoConfig}
 
     def __init__(
         self,

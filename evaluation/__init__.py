@@ -1,0 +1,1 @@
+"""Answers: is this reranker better, by how much, and is it significant?"""

@@ -1,0 +1,78 @@
+"""Is a difference between two systems more than chance? Paired tests, corrected for their number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+RESAMPLES = 10_000
+LEVEL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two systems over the same queries. `p_*`: two-sided p-values; `p_holm`: of the randomization test, corrected."""
+
+    system: str
+    baseline: str
+    difference: float
+    p_t_test: float
+    p_randomization: float
+    p_holm: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the corrected p-value is below 0.05."""
+        return self.p_holm < LEVEL
+
+
+def compare(systems: dict[str, Sequence[float]], baseline: str, seed: int) -> list[Comparison]:
+    """Compare each system with `baseline` by a paired t-test and a randomization test, Holm-corrected.
+
+    Args:
+        systems: name → values, one a query, in the same order of queries.
+    """
+    base = np.asarray(systems[baseline])
+    tested = {name: np.asarray(values) - base for name, values in systems.items() if name != baseline}
+    randomization = [randomization_test(differences, seed) for differences in tested.values()]
+    corrected = holm(randomization)
+    return [
+        Comparison(name, baseline, float(differences.mean()), t_test(differences), p_value, p_holm)
+        for (name, differences), p_value, p_holm in zip(tested.items(), randomization, corrected, strict=True)
+    ]
+
+
+def t_test(differences: np.ndarray) -> float:
+    """Two-sided p-value of Student's paired t-test; 1 where all differences are 0 or there is one query."""
+    if len(differences) < 2 or not differences.any():
+        return 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue) if differences.std() else 0.0
+
+
+def randomization_test(differences: np.ndarray, seed: int) -> float:
+    """Two-sided p-value of Fisher's randomization test: the signs of the differences flipped at random.
+
+    Source: Smucker, Allan and Carterette, CIKM 2007.
+    """
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(RESAMPLES, len(differences)))
+    extreme = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
+    return float((extreme.sum() + 1) / (RESAMPLES + 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction: adjusted p-values, in the order given."""
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for position, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        largest = max(largest, min(1.0, (len(p_values) - position) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def bootstrap_interval(values: Sequence[float], seed: int) -> tuple[float, float]:
+    """95% percentile interval of the mean over queries drawn with replacement."""
+    sample = np.asarray(values)
+    drawn = np.random.default_rng(seed).integers(0, len(sample), size=(RESAMPLES, len(sample)))
+    low, high = np.percentile(sample[drawn].mean(axis=1), (2.5, 97.5))
+    return float(low), float(high)
