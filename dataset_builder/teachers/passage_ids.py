@@ -12,22 +12,29 @@ _REASONING_CUT_OFF = re.compile(r"<(?:think|thinking|thought|reasoning|analysis)
 _FINAL_CHANNEL = re.compile(r"^.*<\|channel\|>\s*final\s*<\|message\|>", re.S)
 _SPECIAL_TOKEN = re.compile(r"<\|[^|>]*\|>")
 _ANSWER_TAG = re.compile(r"^.*<answer>(.*?)(?:</answer>.*)?$", re.S | re.I)
-_GREATER = re.compile(r"[→≻≫»⟩➔➜⇒]|\\(?:succ|rightarrow|gt|to)\b|[-=]+>|>=")
-_QUOTES_AND_EMPHASIS = re.compile(r"[*`\"'“”‘’„$]")
+_GREATER = re.compile(r"[→≻≫»⟩➔➜⇒≥⩾]|\\(?:succ|rightarrow|gt|to)\b|[-=]+>|>=")
+_QUOTES_AND_EMPHASIS = re.compile(r"[*`\\\"'“”‘’„$]")
 
-_NAME = r"passages?|documents?|docs?|texts?|results?|snippets?|items?|identifiers?|ids?|no\.?"
-_LABEL = rf"\b(?:{_NAME})[ \t]*[:#]?[ \t]*|\b[pd](?=\d)|#"
-_MARKED = rf"(?:{_LABEL})*\[\s*(?:{_LABEL})*\d+\s*\]|\(\s*(?:{_LABEL})*\d+\s*\)|(?:{_LABEL})+\d+(?!\w|\.\d)"
+_NAME = (
+    r"passages?|paragraphs?|documents?|docs?|texts?|results?|snippets?|candidates?|options?|items?|entry|psg"
+    r"|identifiers?|ids?|no\.?"
+)
+_LABEL = rf"(?:\b(?:{_NAME})[ \t]*(?:[:#][ \t]*)?|\b[pd](?=\d)|#)"
+_MARKED = (
+    rf"{_LABEL}{{0,3}}\[\s*{_LABEL}{{0,3}}\d+\s*\]"
+    rf"|\(\s*{_LABEL}{{0,3}}\d+\s*\)"
+    rf"|{_LABEL}{{1,3}}\d+(?!\w|\.\d)"
+)
 _ID = re.compile(
     rf"\[\s*(?P<first>\d+)\s*[-–—]\s*(?P<last>\d+)\s*\]"
     rf"|(?P<marked>{_MARKED})"
     r"|(?<![\w.])(?:\[\s*)?(?P<bare>\d+)(?!\w|\.\d)(?:\s*\])?",
     re.I,
 )
-_NOTE_IN_PARENTHESES = re.compile(rf"\((?!\s*(?:{_LABEL})\d+\s*\))[^()\n]*[^\W\d_][^()\n]*\)", re.I)
+_NOTE_IN_PARENTHESES = re.compile(rf"\((?!\s*{_LABEL}{{1,3}}\d+\s*\))(?=[^()\n]*?[^\W\d_])[^()\n]*\)", re.I)
 _COUNTER = re.compile(
     r"(?<![\w\[.])"
-    rf"(?:(?:rank|position|place|top)\s*[:#]?\s*(?P<rank>\d+)\s*[.):,|-]?\s*(?:{_LABEL})?(?=[\[\d]|{_LABEL})"
+    rf"(?:(?:rank|position|place|top)\s*[:#]?\s*(?P<rank>\d+)(?!\d)(?:\s*[.):,|-]?\s*(?={_MARKED})|\s*[:)|]\s*(?=\d))"
     rf"|\(?(?P<before_id>\d+)\s*[.):|]\s*(?={_MARKED})"
     r"|^[ \t|]*\(?(?P<line>\d+)[.)|]\s*(?=\d+[ \t|]*$))",
     re.I | re.M,
@@ -72,12 +79,17 @@ class Chain:
 
 def final_text(answer: str) -> str:
     """The answer without reasoning, special tokens, emphasis and list counters; separators unified."""
-    text = unicodedata.normalize("NFKC", html.unescape(answer))
+    text = _plainly_spaced(unicodedata.normalize("NFKC", html.unescape(answer)))
     text = _REASONING_END.sub("", _REASONING.sub("", text))
     text = _SPECIAL_TOKEN.sub("", _FINAL_CHANNEL.sub("", _REASONING_CUT_OFF.sub("", text)))
     text = _ANSWER_TAG.sub(r"\1", text)
     text = _QUOTES_AND_EMPHASIS.sub("", _GREATER.sub(">", text)).replace("_", " ")
     return _without_counters(_NOTE_IN_PARENTHESES.sub("", text)).strip()
+
+
+def _plainly_spaced(text: str) -> str:
+    """Single spaces, no empty lines: what follows must not take minutes over a model that writes blanks."""
+    return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
 def find_mentions(text: str) -> list[Mention]:

@@ -16,8 +16,11 @@ _REFUSAL = re.compile(
     r"|\b(?:i|we)\s+(?:can\s?not|can'?t|won'?t|will not|must decline|refuse|decline)\b"
     r"|\b(?:i'?m|(?:i|we)\s+(?:am|are))\s+(?:unable|not able)\b"
     r"|\b(?:unable to|can\s?not|can'?t)\s+(?:assist|help|comply|rank|provide|process|fulfil|complete|engage)"
-    r"|\bagainst (?:my|our|the) (?:guidelines|polic)|抱歉|对不起",
+    r"|\bagainst (?:my|our|the) (?:guidelines|polic)|\b(?:not|n't)\s+(?:feel\s+)?comfortable\b|抱歉|对不起",
     re.I,
+)
+_REVERSED = re.compile(
+    r"\b(?:least|lowest|worst)\b.{0,20}\bto\b.{0,20}\b(?:most|highest|best)\b|\bascending\b", re.I
 )
 _MAP_OF_NUMBERS = re.compile(r"\d\s*:\s*\d")
 
@@ -39,8 +42,8 @@ def parse_permutation(answer: str, num_passages: int) -> Permutation:
     """Read a ranking of the passages with the ids 1 to `num_passages` out of `answer`.
 
     Ids are read in any common notation (`[2] > [1]`, `2, 1`, `Passage 2 > Passage 1`, a numbered list, a
-    JSON array), with prose, code fences, remarks or reasoning around them; the longest chain counts,
-    of two equally long ones the later.
+    JSON array), with prose, code fences, remarks or reasoning around them; the longest chain counts, of
+    equally long ones one with `>` before one without (passages may also be just enumerated), then the later.
 
     Returns:
         A permutation whose status is
@@ -50,7 +53,7 @@ def parse_permutation(answer: str, num_passages: int) -> Permutation:
         appended as they were shown; ids that only lie within a range (`[6] - [20]`) stand where it stands;
         `refused`: the model declines; no order;
         `unusable`: anything else, no order: empty, only reasoning, too few ids, ids that count from 0,
-        remarks on the passages one by one as they were shown, maps of numbers to numbers, or several
+        worst first, remarks on the passages one by one as they were shown, maps of numbers, or several
         groups of which none holds all ids, so that nobody can tell the order between them.
     """
     text = final_text(answer)
@@ -66,7 +69,11 @@ def _best_chain(text: str, num_passages: int) -> Chain | None:
     if num_passages == 1 and [mention.ids for mention in mentions] == [range(1, 2)]:
         return Chain((1,), (True,), True, 0, len(text))
     chains = [_without_cut_off_id(chain, text, num_passages) for chain in find_chains(text, mentions)]
-    best = max(reversed(chains), key=lambda chain: len(_listed(chain, num_passages)), default=None)
+    best = max(
+        reversed(chains),
+        key=lambda chain: (len(_listed(chain, num_passages)), ">" in text[chain.begin : chain.end]),
+        default=None,
+    )
     return best if best and _is_ranking(best, text, mentions, num_passages) else None
 
 
@@ -74,8 +81,15 @@ def _is_ranking(chain: Chain, text: str, mentions: list[Mention], num_passages: 
     listed = _listed(chain, num_passages)
     enough = len(listed) >= max(2, math.ceil(num_passages / 2))
     counts_from_zero = 0 in chain.ids and num_passages not in chain.ids
+    is_reversed = bool(_REVERSED.search(text))
     is_map = not chain.marked and bool(_MAP_OF_NUMBERS.search(text))
-    return enough and not counts_from_zero and not is_map and not _ids_before(chain, mentions, num_passages)
+    return (
+        enough
+        and not counts_from_zero
+        and not is_map
+        and not is_reversed
+        and not _ids_before(chain, mentions, num_passages)
+    )
 
 
 def _ids_before(chain: Chain, mentions: list[Mention], num_passages: int) -> set[int]:

@@ -1,5 +1,7 @@
 """Answers as models write them. Orders are given as ids (from 1), as in the answer."""
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -59,6 +61,10 @@ WHOLE = [
     "Sure! Here is the ranking of the 3 passages:\n\n[3] > [1] > [2]\n\nPassage [1] was hard.",
     "The best is [3], then [1], followed by [2].",
     "I have read [1], [2] and [3]. The ranking: [3] > [1] > [2]",
+    "[3] > [1] > [2]\n\nThe passages [1], [2], [3] were all considered.",
+    "Rank: 3, 1, 2",
+    "[3] \\> [1] \\> [2]",
+    "Candidate 3 > Candidate 1 > Candidate 2",
     "Draft: [1] > [3] > [2]. Final: [3] > [1] > [2]",
     "<think>[1] > [2] > [3]? No, [2] > [1].</think>\n[3] > [1] > [2]",
     "so [1] > [2] > [3]</think>[3] > [1] > [2]",
@@ -137,6 +143,7 @@ def test_a_refusal_is_never_an_order(answer):
         ("All passages 1 to 20 are relevant.", 20),
         ("[0] > [2] > [1]", 3),
         ("[3] < [1] < [2]", 3),
+        ("From least to most relevant: [3], [1], [2]", 3),
         ('{"1": 3, "2": 1, "3": 2}', 3),
         ("Passage 1: about cats.\nPassage 2: about dogs.\nPassage 3: about mice.", 3),
         ("1. The passage about cats\n2. The passage about dogs\n3. The other one", 3),
@@ -147,6 +154,15 @@ def test_a_refusal_is_never_an_order(answer):
 )
 def test_an_answer_without_a_ranking_is_unusable_not_the_first_stage_order(answer, num_passages):
     assert read(answer, num_passages) == ("unusable", None)
+
+
+@pytest.mark.parametrize(
+    "piece", ["[", "(", "1 ", "rank ", "passage id ", "<think>", " ", "\n", "[1] > ", "(a", "..."]
+)
+def test_a_model_that_repeats_itself_for_ever_is_read_in_seconds(piece):
+    begin = time.process_time()
+    check_honest("rank" + piece * 5000 + "x", 20)
+    assert time.process_time() - begin < 5
 
 
 def check_honest(answer, num_passages):
@@ -167,8 +183,8 @@ def test_any_text_gives_a_permutation_or_an_honest_state(answer, num_passages):
 
 # fmt: off
 PIECES = st.sampled_from([
-    "[1]", "[2]", "[3]", "[1", "2]", "20", "0", "-", "[2-9]", " > ", ", ", "\n", "...", "Passage ", "1. ", ": ",
-    "{", "}", "<think>", "</think>",
+    "[1]", "[2]", "[3]", "[1", "2]", "20", "0", "-", "[2-9]", " > ", ", ", "\n", "...", "Passage ", ": ",
+    "{", "}", "<think>", "</think>", "1. ",
     "rank 2", "(", ")", "sorry", "٣", "²", "[[", "to", "```", '"id": ', "}, {", "|",
 ])
 # fmt: on
