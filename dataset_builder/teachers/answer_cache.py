@@ -50,6 +50,9 @@ class AnswerCache:
     def __len__(self) -> int:
         return len(self._answers)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._answers
+
     def get(self, request: ChatRequest) -> ChatAnswer | None:
         """The answer to `request`, if it was ever paid for."""
         return self._answers.get(request.key)

@@ -135,11 +135,8 @@ class BatchTeacher(LLMTeacher):
                 yield step
 
     def _planned_cost(self, request: ChatRequest) -> float:
-        return (
-            0.0
-            if self.budget.price is None
-            else self.budget.price.cost(*request.estimated_tokens, batch=True)
-        )
+        price = self.budget.price
+        return 0.0 if price is None else price.cost(*request.estimated_tokens, batch=True)
 
     def _write_file(self, requests: list[ChatRequest]) -> Path:
         """Named by its contents, so that a batch of the very same requests is recognised after a restart."""
@@ -208,7 +205,8 @@ class BatchTeacher(LLMTeacher):
                 answer = chat_answer(ChatCompletion.model_validate(body))
         except (ValidationError, ValueError) as fault:
             return f"unreadable line of an output file: {fault}"
-        self.cache.put(row["custom_id"], self.settings.model, answer, batch=True)
+        if row["custom_id"] not in self.cache:  # it is where a kill interrupted us while we stored this file
+            self.cache.put(row["custom_id"], self.settings.model, answer, batch=True)
         return ""
 
     def _note(self, submission: Submission) -> None:

@@ -108,4 +108,9 @@ def _chat_text(tokenizer: PreTrainedTokenizerBase, request: ChatRequest) -> str:
     if tokenizer.chat_template is None:
         return "\n\n".join(message.content for message in request.messages) + "\n\n"
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    # Qwen3's template and its like would begin with reasoning, for which an answer has no room.
+    return str(
+        tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+    )

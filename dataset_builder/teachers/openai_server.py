@@ -59,7 +59,10 @@ def chat_answer(completion: ChatCompletion, request: ChatRequest | None = None) 
     Raises:
         ValueError: where it holds no message.
     """
-    if not completion.choices or completion.choices[0].message is None:
+    # The client builds these objects without checks, and hands on a body that is not JSON as it is.
+    if not isinstance(completion, ChatCompletion) or not completion.choices:
+        raise ValueError("the answer is no chat completion")
+    if completion.choices[0].message is None:
         raise ValueError("the answer holds no message")
     choice = completion.choices[0]
     prompt, answered = request.estimated_tokens if request else (0, 0)

@@ -110,7 +110,7 @@ class OpenAITeacher(LLMTeacher):
             try:
                 completion = await client.post("/chat/completions", cast_to=ChatCompletion, body=body)
                 return chat_answer(completion, request)
-            except (ValueError, AttributeError):
+            except ValueError:
                 continue
         raise InputError(
             f"{self.server.base_url or 'OpenAI'} sent {BROKEN_BODIES} answers that are no chat completion; "

@@ -49,6 +49,7 @@ _REST_OF_ENTRY = re.compile(r"[ \t]*(?:$|[\n>,;/|=.:&~()\[\]{}–—-]|and\b)")
 _RANK_BESIDE = re.compile(r"\brank\w*\s*[:=]?\s*\d", re.I)
 _DASH = re.compile(r"[ \t]*[-–—][ \t]*")
 
+# `[1-9999999999]` must not fill the memory; nobody shows a model more passages at once.
 LONGEST_RANGE = 1000
 
 
@@ -98,11 +99,11 @@ def find_mentions(text: str) -> list[Mention]:
 
 
 def find_chains(text: str, mentions: list[Mention]) -> Iterator[Chain]:
-    """The chains of at least two mentions: of all of them, then of the marked ones without the bare
-    numbers in between, then the marked ones that begin lines or JSON objects."""
+    """The chains of at least two mentions, the plainer the later: marked ones that begin lines or JSON
+    objects; all those between which only separators stand; the same without the bare numbers."""
     dash_is_range = ">" in text or "," in text
     marked = [mention for mention in mentions if mention.marked]
-    linked = (*_links(text, mentions), *_links(text, marked), _beginnings(text, marked))
+    linked = (_beginnings(text, marked), *_links(text, mentions), *_links(text, marked))
     return (_chain(text, chained, dash_is_range) for chained in linked if len(chained) > 1)
 
 

@@ -1,7 +1,7 @@
 import pytest
+from example_pools import make_pool
 from llm_server import StandIn, StandInServer, completion
 
-from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
 from dataset_builder.teachers.answer_cache import AnswerCache
 from dataset_builder.teachers.chat import ChatAnswer
 from dataset_builder.teachers.listwise import ListwiseSettings, advance, begin_ranking
@@ -42,7 +42,7 @@ def pools():
     """`pools(3)`: three queries with 30 passages each."""
 
     def make(number, num_passages=30):
-        return [_pool(query, num_passages) for query in range(number)]
+        return [make_pool(query, num_passages) for query in range(number)]
 
     return make
 
@@ -60,13 +60,3 @@ def expected():
         return step.order
 
     return rank
-
-
-def _pool(query, num_passages):
-    passages = [
-        Passage(f"d{query}-{place}", "", f"text {place} about {query}") for place in range(num_passages)
-    ]
-    found = tuple(
-        RetrievedPassage(passage, rank, 1.0 / rank) for rank, passage in enumerate(passages, start=1)
-    )
-    return RankingExample(Query(f"q{query}", f"query number {query}"), "bm25", found)

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 STAND_IN = "stand-in: no language model; order of SHA-256"
 PASSAGE = re.compile(r"^\[(\d+)\] (.+)$", re.M)
-TRANSPORT_FAULTS = ("429", "500", "timeout", "cut_off_body", "broken_json")
+TRANSPORT_FAULTS = ("429", "500", "timeout", "cut_off_body", "broken_json", "html", "error_in_200")
 CONTENT_FAULTS = ("refusal", "refusal_field", "empty", "malformed", "cut_off_answer", "repeats")
 FAULTS = TRANSPORT_FAULTS + CONTENT_FAULTS
 
@@ -263,6 +263,10 @@ class Handler(BaseHTTPRequestHandler):
             self._cut_off(json.dumps(completion(body)).encode())
         elif fault == "broken_json":
             self._send(200, json.dumps(completion(body)).encode()[:-40], "application/json")
+        elif fault == "html":
+            self._send(200, b"<html>busy</html>", "text/html")
+        elif fault == "error_in_200":
+            self._json(200, {"error": {"message": "provider busy", "code": 502}})
         else:
             with stand_in.lock:
                 stand_in.answered[key] += 1

@@ -107,6 +107,20 @@ def test_a_kill_right_after_the_batch_was_created_does_not_create_it_again(teach
     assert stand_in.counts()["batches"] == 2
 
 
+def test_answers_that_were_stored_before_a_kill_are_not_counted_again(teacher, pools, tmp_path):
+    stand_in = StandIn(batch_polls=2)
+    with pytest.raises(Killed):
+        list(teacher(stand_in, sleep=kill_at(1)).label(pools(4)))
+    state = tmp_path / "batches" / "batches.json"
+    begun = state.read_text()
+    with pytest.raises(Killed):
+        list(teacher(stand_in, sleep=kill_at(2)).label(pools(4)))
+    state.write_text(begun)
+    last = teacher(stand_in)
+    list(last.label(pools(4)))
+    assert last.cache.paid[("gpt-4o-mini", True)].answers == 8
+
+
 def test_a_round_beyond_the_cap_is_not_submitted(teacher, stand_in, pools):
     with pytest.raises(BudgetReached, match="more are planned"):
         list(teacher(stand_in, max_cost=1e-5).label(pools(4)))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from llm_server import FAULTS, StandIn, StandInServer
@@ -79,8 +80,6 @@ def test_retry_after_is_waited_for(teacher, pools):
     stand_in = StandIn(script=["429"], retry_after="0.7")
     asked = teacher(stand_in)
     (example,) = pools(1, num_passages=5)
-    import time
-
     begin = time.monotonic()
     list(asked.label([example]))
     assert 0.7 <= time.monotonic() - begin < 3
@@ -156,7 +155,7 @@ RUN = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{here!r}]
-from conftest import _pool
+from example_pools import make_pool
 from dataset_builder.teachers.answer_cache import AnswerCache
 from dataset_builder.teachers.cost import Budget
 from dataset_builder.teachers.listwise import ListwiseSettings
@@ -165,7 +164,7 @@ from dataset_builder.teachers.openai_teacher import OpenAITeacher
 settings = ListwiseSettings("gpt-4o-mini")
 cache = AnswerCache(Path({folder!r}))
 teacher = OpenAITeacher(settings, cache, Budget(cache, settings.model, None), OpenAIServer({url!r}), 4)
-for example in teacher.label(_pool(number, 30) for number in range(60)):
+for example in teacher.label(make_pool(number, 30) for number in range(60)):
     print(example.query.query_id, example.teacher_order, flush=True)
 """
 

@@ -62,6 +62,8 @@ WHOLE = [
     "The best is [3], then [1], followed by [2].",
     "I have read [1], [2] and [3]. The ranking: [3] > [1] > [2]",
     "[3] > [1] > [2]\n\nThe passages [1], [2], [3] were all considered.",
+    "[3] > [1] > [2]\n\nRemarks:\n[2] is off topic.\n[1] is short.\n[3] says it all.",
+    "The top 3 [3] > [1] > [2]",
     "Rank: 3, 1, 2",
     "[3] \\> [1] \\> [2]",
     "Candidate 3 > Candidate 1 > Candidate 2",
