@@ -104,9 +104,9 @@ class Budget:
         self.cache.look()
         spent = self.spent or 0.0
         if spent >= self.max_cost or spent + planned > self.max_cost:
-            more = f" and ${planned:,.2f} more are planned" if planned else ""
+            more = f" and ${planned:,.4f} more are planned" if planned else ""
             raise BudgetReached(
-                f"${spent:,.2f} are spent{more}, max_cost is ${self.max_cost:,.2f}; all answers are kept: "
+                f"${spent:,.4f} are spent{more}, max_cost is ${self.max_cost:,.4f}; all answers are kept: "
                 "raise max_cost to continue"
             )
 

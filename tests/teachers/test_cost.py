@@ -40,7 +40,7 @@ def test_the_cap_counts_what_earlier_runs_paid_and_names_the_mend(cache):
     with pytest.raises(BudgetReached, match="raise max_cost"):
         budget.check(planned=0.5)
     cache.put("other", "m", ChatAnswer("", prompt_tokens=600_000))
-    with pytest.raises(BudgetReached, match=r"\$1\.20 are spent"):
+    with pytest.raises(BudgetReached, match=r"\$1\.2000 are spent"):
         budget.check()
 
 
