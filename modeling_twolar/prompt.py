@@ -15,9 +15,9 @@ def prompt_template(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerFa
     alone and never loses `Relevant:`, where the authors' code cuts the string's end.
     """
     pieces = {
-        "Query:": _ids(tokenizer, QUERY_PREFIX.rstrip()),
-        "Document:": _ids(tokenizer, DOCUMENT_PREFIX.strip()),
-        "Relevant:": _ids(tokenizer, SUFFIX.lstrip()),
+        "<query>": _ids(tokenizer, QUERY_PREFIX.rstrip()),
+        "<document>": _ids(tokenizer, DOCUMENT_PREFIX.strip()),
+        "<relevant>": _ids(tokenizer, SUFFIX.lstrip()),
     }
     end = [] if tokenizer.eos_token is None or _is_decoder_only(tokenizer) else [tokenizer.eos_token]
     special = [
@@ -27,7 +27,7 @@ def prompt_template(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerFa
     special += [{"id": token, "ids": [tokenizer.eos_token_id], "tokens": [token]} for token in end]
     template = TemplateProcessing(
         single=" ".join(["$A", *end]),
-        pair=" ".join(["Query:", "$A", "Document:", "$B", "Relevant:", *end]),
+        pair=" ".join(["<query>", "$A", "<document>", "$B", "<relevant>", *end]),
         special_tokens=special,
     )
     return _with_post_processor(tokenizer, template, ["input_ids", "attention_mask"], MAX_LENGTH)

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 import torch
 from tqdm.auto import tqdm
-from transformers import AutoTokenizer, BatchEncoding, PreTrainedTokenizerBase
+from transformers import BatchEncoding, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 TOKENIZER_BATCH = 4096
 LONG_WORK = 2000
@@ -30,7 +30,7 @@ class RerankingMixin:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer that holds the prompt; read from the checkpoint's folder at first use."""
         if self._tokenizer is None:
-            self._tokenizer = AutoTokenizer.from_pretrained(self.config._name_or_path)
+            self._tokenizer = PreTrainedTokenizerFast.from_pretrained(self.config._name_or_path)
         return self._tokenizer
 
     @tokenizer.setter
@@ -102,12 +102,24 @@ class RerankingMixin:
     def _batches(
         self, pairs: Sequence[Pair], batch_tokens: int, max_length: int | None
     ) -> Iterator[tuple[list[int], BatchEncoding]]:
-        queries, passages = [query for query, _ in pairs], [passage for _, passage in pairs]
-        encoded = self.tokenizer(queries, passages, truncation="only_second", max_length=max_length)
+        limit = max_length or self.tokenizer.model_max_length
+        queries = [shortened(query, self.tokenizer, limit // 2) for query, _ in pairs]
+        passages = [passage for _, passage in pairs]
+        encoded = self.tokenizer(queries, passages, truncation="only_second", max_length=limit)
         lengths = [len(ids) for ids in encoded["input_ids"]]
         for indices in token_budget_batches(lengths, batch_tokens):
             rows = [{name: encoded[name][index] for name in encoded} for index in indices]
             yield indices, self.tokenizer.pad(rows, return_tensors="pt")
+
+
+def shortened(query: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> str:
+    """`query`, cut to `max_tokens` tokens, so that there is room for a passage beside it."""
+    if len(query) <= max_tokens:
+        return query
+    tokens = tokenizer(
+        query, add_special_tokens=False, truncation=True, max_length=max_tokens, return_offsets_mapping=True
+    )
+    return query[: tokens["offset_mapping"][-1][1]] if tokens["offset_mapping"] else query
 
 
 def token_budget_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -69,3 +69,9 @@ def test_two_fresh_processes_print_the_same_passages_and_nothing_else():
     assert runs[0].stdout == runs[1].stdout
     assert len(runs[0].stdout.split()) == 1
     assert runs[0].stderr == ""
+
+
+def test_the_corpus_does_not_depend_on_what_this_process_imported(monkeypatch, passages):
+    monkeypatch.setattr(inspect, "getfile", lambda *arguments: "replaced")
+    assert {passage.docid: passage for passage in stdlib_docstrings()} == passages
+    assert "inspect.getfile" in passages

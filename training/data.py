@@ -10,6 +10,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from dataset_builder.errors import InputError
+from modeling_twolar.scoring import shortened
 from training.arguments import DataArguments
 
 NEEDED_COLUMNS = ("query_id", "query", "retrieved_passages")
@@ -110,7 +111,7 @@ class RankingCollator:
         ranks = torch.zeros(len(rows), max(map(len, pools)), dtype=torch.long)
         for number, pool in enumerate(pools):
             ranks[number, : len(pool)] = torch.tensor([passage["rank"] for passage in pool])
-        queries = [str(row["query"]) for row, pool in zip(rows, pools, strict=True) for _ in pool]
+        queries = [self._query(row) for row, pool in zip(rows, pools, strict=True) for _ in pool]
         texts = [_contents(passage) for pool in pools for passage in pool]
         batch = self.tokenizer(
             queries,
@@ -122,6 +123,9 @@ class RankingCollator:
         )
         batch["ranks"] = ranks
         return batch
+
+    def _query(self, row: Row) -> str:
+        return shortened(str(row["query"]), self.tokenizer, self.max_length // 2)
 
     def _pool(self, row: Row) -> list[Row]:
         pool = sorted(row["retrieved_passages"], key=lambda passage: passage["rank"])  # type: ignore[attr-defined,call-overload]

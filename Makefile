@@ -1,0 +1,56 @@
+# Two commands do all: `make quickstart` and `make test`. Both set up .venv first.
+
+PYTHON ?= python3
+RUN := .venv/bin/python
+DATASET := twolar/python-stdlib-rank-fusion
+STUDENT := twolar/minilm-python-stdlib
+QUESTIONS := evaluation/python_questions
+RESULTS := runs/quickstart
+
+.PHONY: quickstart test check setup demo clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --requirement requirements.txt
+	touch $@
+
+## The whole road with embedded parts; what is done already is reused.
+quickstart: setup
+	@$(RUN) -m dataset_builder build --profile offline --output_dir $(DATASET)
+	@$(MAKE) --no-print-directory $(RESULTS)/results.json
+	@echo
+	@cat $(RESULTS)/results.md
+	@echo
+	@echo "dataset: $(DATASET)   student: $(STUDENT)   results: $(RESULTS)"
+	@echo "next: make demo   (a page to try the student on)"
+	@echo "      python -m dataset_builder build --profile offline --corpus YOUR_CORPUS --output_dir twolar/yours"
+
+$(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
+	@echo "training the student ($(STUDENT))"
+	@$(RUN) train_hf.py training/quickstart.yaml --dataset_name $(DATASET) --output_dir $(STUDENT)
+
+$(RESULTS)/results.json: $(STUDENT)/all_results.json
+	@echo "evaluating on hand-written questions, test split ($(RESULTS))"
+	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --output_dir $(RESULTS)/first_stage
+	@$(RUN) -m dataset_builder order $(DATASET) --queries $(QUESTIONS)/queries.jsonl \
+		--run $(RESULTS)/first_stage/python_questions-test/bm25.txt --output $(RESULTS)/rank-fusion.txt
+	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --output_dir $(RESULTS) \
+		--first_stage $(RESULTS)/first_stage/python_questions-test/bm25.txt \
+		--model MiniLM=cosine:all-MiniLM-L6-v2 student=$(STUDENT) --run teacher=$(RESULTS)/rank-fusion.txt
+
+## Try the student in the browser.
+demo: setup
+	@$(RUN) spaces_demo/app.py
+
+test: setup check
+	$(RUN) -m pytest
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+clean:
+	rm -rf twolar runs

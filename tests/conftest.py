@@ -1,0 +1,81 @@
+"""Shared parts: small real models saved to disk, and a small corpus of real text."""
+
+import json
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+torch.set_num_threads(2)
+
+PLANETS = [
+    ("mercury", "Mercury is the smallest planet. It orbits the Sun once every 88 days. Its surface is full of craters."),
+    ("venus", "Venus is the hottest planet of all. Thick clouds of acid trap the heat of the Sun near its surface."),
+    ("earth", "Earth is the only planet known to carry life. Water covers most of its surface all year round."),
+    ("mars", "Mars is called the red planet. Iron in its dust gives the surface a red colour. It has two small moons."),
+    ("jupiter", "Jupiter is the largest planet. A storm on its surface, the red spot, has raged for centuries."),
+    ("saturn", "Saturn is known for its rings of ice. It has more moons than any other planet around the Sun."),
+    ("uranus", "Uranus rolls around the Sun on its side. Methane in its clouds gives the planet a blue colour."),
+    ("neptune", "Neptune is the windiest planet. It was found by mathematics before anyone saw it in the sky."),
+    ("moon", "The Moon is the only moon of the Earth. Craters cover its surface, and people have walked on it."),
+    ("sun", "The Sun is a star. All planets orbit around the Sun, and its light takes minutes to reach the Earth."),
+]
+
+
+@pytest.fixture
+def planets(tmp_path):
+    """A BEIR corpus file of ten passages."""
+    path = tmp_path / "corpus.jsonl"
+    rows = [{"_id": docid, "title": "", "text": text} for docid, text in PLANETS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory):
+    """Saves a small seeded T5 with a real subword tokenizer; `tied` as T5 v1.0 and monoT5, untied as Flan-T5."""
+
+    def save(tied: bool, feed_forward: str):
+        folder = tmp_path_factory.mktemp("t5")
+        tokenizer = t5_tokenizer()
+        torch.manual_seed(1)
+        config = T5Config(
+            vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, dropout_rate=0.0,
+            feed_forward_proj=feed_forward, tie_word_embeddings=tied, decoder_start_token_id=0,
+        )
+        model = T5ForConditionalGeneration(config)
+        if not tied:
+            model.lm_head.weight = torch.nn.Parameter(torch.randn(len(tokenizer), 32))
+        model.save_pretrained(folder)
+        settings = json.loads((folder / "config.json").read_text())
+        settings["tie_word_embeddings"] = tied
+        (folder / "config.json").write_text(json.dumps(settings))
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return save
+
+
+def t5_tokenizer():
+    """A Unigram tokenizer with T5's pre-tokenizer, over the characters and words of the planets."""
+    text = " ".join(text for _, text in PLANETS) + " Query: Document: Relevant: true false"
+    words = sorted({"▁" + word for word in text.split()} | {"▁true", "▁false", "▁Relevant", "▁Query", "▁Document"})
+    characters = sorted(set(text + "▁:")) 
+    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    vocabulary += [(word, -5.0) for word in words if len(word) > 1] + [(c, -10.0) for c in characters if c != " "]
+    backend = Tokenizer(models.Unigram(vocabulary, unk_id=2))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
+    )
+    backend.add_special_tokens(["<extra_id_10>"])
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=500
+    )

@@ -1,0 +1,55 @@
+import random
+
+import pytest
+
+from dataset_builder.corpus import read_corpus
+from dataset_builder.errors import InputError
+from dataset_builder.passage_store import PassageStore
+from dataset_builder.queries import Keywords, QuerySampler, cropped_sentence
+from dataset_builder.records import Passage
+
+
+@pytest.fixture
+def store(tmp_path, planets):
+    return PassageStore.build(tmp_path / "p.sqlite", read_corpus(planets))
+
+
+def test_a_cropped_sentence_is_a_sentence_of_its_passage(store):
+    for passage in store:
+        sentence = cropped_sentence(passage, random.Random(0))
+        assert sentence in passage.text
+        assert sentence.endswith(".")
+
+
+def test_a_cropped_sentence_has_4_to_32_words():
+    assert cropped_sentence(Passage("a", "", "Too short here."), random.Random(0)) is None
+    assert len(cropped_sentence(Passage("a", "", "word " * 90), random.Random(0)).split()) == 32
+
+
+def test_keywords_are_words_of_the_passage_that_another_passage_has_too(store):
+    keywords = Keywords.from_corpus(store, seed=0)
+    words = keywords(store.get(["moon"])[0], random.Random(1)).split()
+    assert 2 <= len(words) <= 5
+    assert all(keywords.document_frequency[word] > 1 for word in words)
+    assert keywords(Passage("x", "", "nothing shared"), random.Random(1)) is None
+
+
+def test_the_same_seed_draws_the_same_queries_and_another_seed_others(store):
+    def draw(seed):
+        return list(QuerySampler(store, "cropped", cropped_sentence, seed).sample(8))
+
+    assert draw(1) == draw(1)
+    assert draw(1) != draw(2)
+    assert len({query.text for query in draw(1)}) == 8
+
+
+def test_duplicates_and_near_empty_queries_are_counted(store):
+    sampler = QuerySampler(store, "cropped", cropped_sentence, 0)
+    list(sampler.sample(15))
+    assert sampler.counts.kept == 15
+    assert sampler.counts.duplicate > 0
+
+
+def test_a_corpus_too_small_for_the_queries_asked_for_says_so(store):
+    with pytest.raises(InputError, match="yields only .* lower --num_queries"):
+        list(QuerySampler(store, "cropped", cropped_sentence, 0).sample(500))

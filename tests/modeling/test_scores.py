@@ -1,0 +1,125 @@
+"""The score equals what the paper's formulas give over the plain transformers model."""
+
+import random
+
+import pytest
+import torch
+from transformers import AutoTokenizer, T5ForConditionalGeneration
+
+from dataset_builder.packaged_model import model_path
+from modeling_twolar import TwolarForReranking
+from tests.conftest import PLANETS
+
+STRATEGIES = ("difference", "softmax", "extra_id")
+
+
+def mixed_pairs(count):
+    rng = random.Random(0)
+    words = " ".join(text for _, text in PLANETS).split()
+    return [
+        (" ".join(rng.choices(words, k=rng.randint(1, 12))), " ".join(rng.choices(words, k=rng.randint(0, 90))))
+        for _ in range(count)
+    ]
+
+
+def reference_scores(folder, strategy, pairs):
+    """One pair a time through the whole LM head, as the authors' code does it."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), T5ForConditionalGeneration.from_pretrained(folder)
+    true, false = (tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("true", "false"))
+    extra = tokenizer.convert_tokens_to_ids("<extra_id_10>")
+    scores = []
+    for query, passage in pairs:
+        batch = tokenizer(f"Query: {query} Document: {passage} Relevant: ", return_tensors="pt")
+        start = torch.tensor([[model.config.decoder_start_token_id]])
+        with torch.no_grad():
+            logits = model(**batch, decoder_input_ids=start).logits[0, 0]
+        scores.append(
+            {
+                "difference": logits[true] - logits[false],
+                "softmax": torch.log_softmax(logits[[true, false]], dim=0)[0],
+                "extra_id": logits[extra],
+            }[strategy]
+        )
+    return torch.stack(scores)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(("tied", "feed_forward"), [(True, "relu"), (False, "gated-gelu")])
+def test_t5_scores_equal_those_of_the_full_lm_head(tiny_t5, tied, feed_forward, strategy):
+    folder, pairs = tiny_t5(tied, feed_forward), mixed_pairs(200)
+    scores = TwolarForReranking.from_backbone(folder, strategy).score(pairs)
+    expected = reference_scores(folder, strategy, pairs)
+    assert scores.std() > 1e-3
+    torch.testing.assert_close(scores, expected, atol=1e-4, rtol=0)
+
+
+def test_scores_do_not_depend_on_batch_order_or_padding(tiny_t5):
+    model, pairs = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu")), mixed_pairs(40)
+    alone = torch.cat([model.score([pair]) for pair in pairs])
+    torch.testing.assert_close(model.score(pairs, batch_tokens=4096), alone, atol=1e-4, rtol=0)
+    torch.testing.assert_close(model.score(pairs[::-1], batch_tokens=200).flip(0), alone, atol=1e-4, rtol=0)
+
+
+def test_the_tokenizer_holds_the_prompt_and_cuts_the_passage_alone(tiny_t5):
+    folder = tiny_t5(True, "relu")
+    plain, tokenizer = AutoTokenizer.from_pretrained(folder), TwolarForReranking.from_backbone(folder).tokenizer
+    query, passage = "red planet", "Iron in its dust gives the surface a red colour."
+    whole = tokenizer(query, passage)["input_ids"]
+    assert whole == plain(f"Query: {query} Document: {passage} Relevant: ")["input_ids"]
+    cut = tokenizer(query, passage * 99, truncation="only_second", max_length=30)["input_ids"]
+    end = plain("Relevant: ")["input_ids"]
+    assert len(cut) == 30
+    assert cut[-len(end) :] == end
+    assert cut[: len(cut) - len(end)] == plain(f"Query: {query} Document: {passage * 99}")["input_ids"][: 30 - len(end)]
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2"))
+
+
+def test_a_bi_encoder_starts_as_its_own_cosine(minilm):
+    from sentence_transformers import SentenceTransformer
+
+    encoder = SentenceTransformer(model_path("all-MiniLM-L6-v2"))
+    pairs = [("which planet has rings", text) for _, text in PLANETS] + [("", "Mars"), ("moon", "")]
+    query, passage = (encoder.encode(list(texts), normalize_embeddings=True) for texts in zip(*pairs, strict=True))
+    cosine = torch.from_numpy((query * passage).sum(axis=1))
+    scores = minilm.score(pairs)
+    torch.testing.assert_close(scores / 20, cosine, atol=0.03, rtol=0)
+    with torch.no_grad():
+        gate = minilm.readout.gate.clone()
+        minilm.readout.gate.fill_(-1e4)
+        torch.testing.assert_close(minilm.score(pairs) / 20, cosine, atol=1e-5, rtol=0)
+        minilm.readout.gate.copy_(gate)
+
+
+def test_bi_encoder_scores_do_not_depend_on_padding(minilm):
+    pairs = [("red planet", text * count) for count, (_, text) in enumerate(PLANETS, start=1)]
+    alone = torch.cat([minilm.score([pair]) for pair in pairs])
+    torch.testing.assert_close(minilm.score(pairs, batch_tokens=9999), alone, atol=1e-4, rtol=0)
+
+
+def test_rank_gives_the_fields_usual_rows(minilm):
+    passages = [text for _, text in PLANETS]
+    ranking = minilm.rank("which planet has rings of ice", passages, top_k=3, return_documents=True)
+    assert [set(row) for row in ranking] == [{"corpus_id", "score", "text"}] * 3
+    assert ranking[0]["corpus_id"] == 5
+    assert ranking[0]["text"] == passages[5]
+    assert ranking[0]["score"] > ranking[1]["score"] > ranking[2]["score"]
+    assert "text" not in minilm.rank("moon", passages)[0]
+    assert minilm.rank("moon", []) == []
+    assert minilm.score([]).shape == (0,)
+
+
+def test_a_score_that_is_not_finite_names_the_passage(tiny_t5):
+    model = TwolarForReranking.from_backbone(tiny_t5(True, "relu"))
+    with torch.no_grad():
+        model.head.weight.fill_(float("inf"))
+    with pytest.raises(ValueError, match="pair 0 has the score .*passage 'dusty Mars'"):
+        model.score([("red", "dusty Mars")])
+
+
+@pytest.mark.parametrize(("query", "passage"), [("é🚀" * 20, "第二" * 50), ("word " * 1000, "x"), ("q", "a" * 100_000)])
+def test_odd_and_huge_texts_are_scored(minilm, query, passage):
+    assert minilm.score([(query, passage)]).isfinite().all()
