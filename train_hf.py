@@ -14,6 +14,7 @@ from dataset_builder.errors import run_cli
 from training.arguments import parse_arguments
 from training.data import RankingCollator, load_rankings
 from training.losses import ranknet
+from training.resume import MarkWholeCheckpoints, checkpoint_to_resume, refuse_finished
 from training.student import load_student
 from training.trainer import RankingTrainer, ndcg_at_10
 
@@ -21,6 +22,7 @@ from training.trainer import RankingTrainer, ndcg_at_10
 def main() -> None:
     """Load the rankings and the student, train, evaluate, save."""
     model_args, data_args, training_args = parse_arguments()
+    refuse_finished(training_args)
     set_seed(training_args.seed)
     train_rankings, eval_rankings = load_rankings(data_args)
     model = load_student(model_args)
@@ -35,8 +37,9 @@ def main() -> None:
         processing_class=model.tokenizer,
         compute_metrics=ndcg_at_10,
         ranking_loss=ranknet,
+        callbacks=[MarkWholeCheckpoints()],
     )
-    metrics = trainer.train(resume_from_checkpoint=training_args.resume_from_checkpoint).metrics
+    metrics = trainer.train(resume_from_checkpoint=checkpoint_to_resume(training_args)).metrics
     if eval_rankings is not None:
         metrics |= trainer.evaluate()
     trainer.save_model()

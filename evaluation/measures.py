@@ -1,8 +1,11 @@
-"""The field's measures, through ir_measures over trec_eval: every judged query counts, also one a run missed."""
+"""The field's measures, through ir_measures. Every judged query counts, also one that a run missed."""
+
+from collections.abc import Sequence
 
 import ir_measures
 from ir_measures import AP, RR, Judged, R, nDCG
 
+from dataset_builder.records import Hit
 from dataset_builder.trec_run import Run
 from evaluation.collections import Qrels
 
@@ -21,18 +24,23 @@ PerQuery = dict[str, dict[str, float]]
 
 
 def per_query(qrels: Qrels, run: Run, relevant_from: int = 1) -> PerQuery:
-    """Measure → query → value. Ties are broken as trec_eval does: by docid, descending.
+    """Measure → query → value. `run`: hits in trec_eval's order (`trec_run.ordered`).
 
     Args:
         relevant_from: lowest grade that counts as relevant in the binary measures (MRR, MAP, R).
     """
     measures = {name: _with_cutoff(measure, relevant_from) for name, measure in MEASURES.items()}
-    scored = {query_id: {hit.docid: hit.score for hit in hits} for query_id, hits in run.items()}
+    # Ranks instead of scores: not every implementation behind ir_measures breaks ties as trec_eval does.
+    scored = {query_id: _minus_ranks(hits) for query_id, hits in run.items()}
     values: PerQuery = {name: dict.fromkeys(qrels, 0.0) for name in measures}
     names = {str(measure): name for name, measure in measures.items()}
     for metric in ir_measures.iter_calc(measures.values(), qrels, scored):
         values[names[str(metric.measure)]][metric.query_id] = metric.value
     return values
+
+
+def _minus_ranks(hits: Sequence[Hit]) -> dict[str, float]:
+    return {hit.docid: float(-rank) for rank, hit in enumerate(hits, start=1)}
 
 
 def _with_cutoff(measure: ir_measures.Measure, relevant_from: int) -> ir_measures.Measure:

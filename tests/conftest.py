@@ -14,16 +14,46 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGene
 torch.set_num_threads(2)
 
 PLANETS = [
-    ("mercury", "Mercury is the smallest planet. It orbits the Sun once every 88 days. Its surface is full of craters."),
-    ("venus", "Venus is the hottest planet of all. Thick clouds of acid trap the heat of the Sun near its surface."),
-    ("earth", "Earth is the only planet known to carry life. Water covers most of its surface all year round."),
-    ("mars", "Mars is called the red planet. Iron in its dust gives the surface a red colour. It has two small moons."),
-    ("jupiter", "Jupiter is the largest planet. A storm on its surface, the red spot, has raged for centuries."),
-    ("saturn", "Saturn is known for its rings of ice. It has more moons than any other planet around the Sun."),
-    ("uranus", "Uranus rolls around the Sun on its side. Methane in its clouds gives the planet a blue colour."),
-    ("neptune", "Neptune is the windiest planet. It was found by mathematics before anyone saw it in the sky."),
-    ("moon", "The Moon is the only moon of the Earth. Craters cover its surface, and people have walked on it."),
-    ("sun", "The Sun is a star. All planets orbit around the Sun, and its light takes minutes to reach the Earth."),
+    (
+        "mercury",
+        "Mercury is the smallest planet. It orbits the Sun once every 88 days. Its surface is full of craters.",
+    ),
+    (
+        "venus",
+        "Venus is the hottest planet of all. Thick clouds of acid trap the heat of the Sun near its surface.",
+    ),
+    (
+        "earth",
+        "Earth is the only planet known to carry life. Water covers most of its surface all year round.",
+    ),
+    (
+        "mars",
+        "Mars is called the red planet. Iron in its dust gives the surface a red colour. It has two small moons.",
+    ),
+    (
+        "jupiter",
+        "Jupiter is the largest planet. A storm on its surface, the red spot, has raged for centuries.",
+    ),
+    (
+        "saturn",
+        "Saturn is known for its rings of ice. It has more moons than any other planet around the Sun.",
+    ),
+    (
+        "uranus",
+        "Uranus rolls around the Sun on its side. Methane in its clouds gives the planet a blue colour.",
+    ),
+    (
+        "neptune",
+        "Neptune is the windiest planet. It was found by mathematics before anyone saw it in the sky.",
+    ),
+    (
+        "moon",
+        "The Moon is the only moon of the Earth. Craters cover its surface, and people have walked on it.",
+    ),
+    (
+        "sun",
+        "The Sun is a star. All planets orbit around the Sun, and its light takes minutes to reach the Earth.",
+    ),
 ]
 
 
@@ -45,8 +75,16 @@ def tiny_t5(tmp_path_factory):
         tokenizer = t5_tokenizer()
         torch.manual_seed(1)
         config = T5Config(
-            vocab_size=len(tokenizer), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, dropout_rate=0.0,
-            feed_forward_proj=feed_forward, tie_word_embeddings=tied, decoder_start_token_id=0,
+            vocab_size=len(tokenizer),
+            d_model=32,
+            d_kv=8,
+            d_ff=64,
+            num_layers=2,
+            num_heads=4,
+            dropout_rate=0.0,
+            feed_forward_proj=feed_forward,
+            tie_word_embeddings=tied,
+            decoder_start_token_id=0,
         )
         model = T5ForConditionalGeneration(config)
         if not tied:
@@ -64,10 +102,14 @@ def tiny_t5(tmp_path_factory):
 def t5_tokenizer():
     """A Unigram tokenizer with T5's pre-tokenizer, over the characters and words of the planets."""
     text = " ".join(text for _, text in PLANETS) + " Query: Document: Relevant: true false"
-    words = sorted({"▁" + word for word in text.split()} | {"▁true", "▁false", "▁Relevant", "▁Query", "▁Document"})
-    characters = sorted(set(text + "▁:")) 
+    words = sorted(
+        {"▁" + word for word in text.split()} | {"▁true", "▁false", "▁Relevant", "▁Query", "▁Document"}
+    )
+    characters = sorted(set(text + "▁:"))
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    vocabulary += [(word, -5.0) for word in words if len(word) > 1] + [(c, -10.0) for c in characters if c != " "]
+    vocabulary += [(word, -5.0) for word in words if len(word) > 1] + [
+        (c, -10.0) for c in characters if c != " "
+    ]
     backend = Tokenizer(models.Unigram(vocabulary, unk_id=2))
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]

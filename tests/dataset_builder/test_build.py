@@ -27,7 +27,9 @@ def run(*arguments, cwd=ROOT):
 
 
 def published(folder):
-    files = [path for path in folder.rglob("*") if path.is_file() and "build" not in path.relative_to(folder).parts]
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and "build" not in path.relative_to(folder).parts
+    ]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
@@ -51,7 +53,9 @@ def test_load_dataset_reads_the_folder_from_elsewhere_with_the_documented_featur
         "print(json.dumps([d['train'].features.to_dict(), d['train'].to_list() + d['test'].to_list()]))"
     )
     environment = {**os.environ, "HF_HOME": str(tmp_path / "hf")}
-    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
     features, rows = json.loads(result.stdout.splitlines()[-1])
     assert list(features) == [
         "query_id", "query", "query_type", "source_docid", "retriever", "retrieved_passages", "teacher",
@@ -101,7 +105,11 @@ def test_the_dataset_does_not_depend_on_the_number_of_tasks(unbroken, tmp_path):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_build_killed_in_any_stage_ends_in_the_same_bytes(unbroken, tmp_path, stage):
     process = subprocess.Popen(
-        command(unbroken[0], tmp_path / "out"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command(unbroken[0], tmp_path / "out"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     for line in process.stdout:
         if f"] {stage}" in line:

@@ -24,14 +24,20 @@ def test_a_beir_file_is_read_plain_and_compressed(tmp_path):
 
 def test_a_tsv_has_two_or_three_columns_and_no_quoting(tmp_path):
     (tmp_path / "c.tsv").write_text('1\tsay "hi\n2\ttitle\ttext\n')
-    assert list(read_corpus(tmp_path / "c.tsv")) == [Passage("1", "", 'say "hi'), Passage("2", "title", "text")]
+    assert list(read_corpus(tmp_path / "c.tsv")) == [
+        Passage("1", "", 'say "hi'),
+        Passage("2", "title", "text"),
+    ]
 
 
 def test_a_folder_of_texts_has_paths_as_ids(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "x.txt").write_text("second\nline")
     (tmp_path / "a.md").write_text("first")
-    assert [(p.docid, p.text) for p in read_corpus(tmp_path)] == [("a.md", "first"), ("b/x.txt", "second\nline")]
+    assert [(p.docid, p.text) for p in read_corpus(tmp_path)] == [
+        ("a.md", "first"),
+        ("b/x.txt", "second\nline"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ def test_a_folder_of_texts_has_paths_as_ids(tmp_path):
         ("[1]\n", 'c.jsonl line 1: expected an object with "_id"'),
         ('{"text": "x"}\n', 'c.jsonl line 1: expected an object with "_id"'),
         ('{"_id": "a", "text": " "}\n', "c.jsonl line 1: passage 'a' has no text"),
-        ('{"_id": "a", "text": 5}\n', "c.jsonl line 1: \"title\" and \"text\" must be strings"),
+        ('{"_id": "a", "text": 5}\n', 'c.jsonl line 1: "title" and "text" must be strings'),
         ('{"_id": "a b", "text": "x"}\n', "white space"),
         ('{"_id": "a", "text": "\\ud800"}\n', "half a surrogate pair"),
         ("", "holds no passage"),

@@ -17,14 +17,20 @@ def mixed_pairs(count):
     rng = random.Random(0)
     words = " ".join(text for _, text in PLANETS).split()
     return [
-        (" ".join(rng.choices(words, k=rng.randint(1, 12))), " ".join(rng.choices(words, k=rng.randint(0, 90))))
+        (
+            " ".join(rng.choices(words, k=rng.randint(1, 12))),
+            " ".join(rng.choices(words, k=rng.randint(0, 90))),
+        )
         for _ in range(count)
     ]
 
 
 def reference_scores(folder, strategy, pairs):
     """One pair a time through the whole LM head, as the authors' code does it."""
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), T5ForConditionalGeneration.from_pretrained(folder)
+    tokenizer, model = (
+        AutoTokenizer.from_pretrained(folder),
+        T5ForConditionalGeneration.from_pretrained(folder),
+    )
     true, false = (tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("true", "false"))
     extra = tokenizer.convert_tokens_to_ids("<extra_id_10>")
     scores = []
@@ -62,7 +68,10 @@ def test_scores_do_not_depend_on_batch_order_or_padding(tiny_t5):
 
 def test_the_tokenizer_holds_the_prompt_and_cuts_the_passage_alone(tiny_t5):
     folder = tiny_t5(True, "relu")
-    plain, tokenizer = AutoTokenizer.from_pretrained(folder), TwolarForReranking.from_backbone(folder).tokenizer
+    plain, tokenizer = (
+        AutoTokenizer.from_pretrained(folder),
+        TwolarForReranking.from_backbone(folder).tokenizer,
+    )
     query, passage = "red planet", "Iron in its dust gives the surface a red colour."
     whole = tokenizer(query, passage)["input_ids"]
     assert whole == plain(f"Query: {query} Document: {passage} Relevant: ")["input_ids"]
@@ -70,7 +79,10 @@ def test_the_tokenizer_holds_the_prompt_and_cuts_the_passage_alone(tiny_t5):
     end = plain("Relevant: ")["input_ids"]
     assert len(cut) == 30
     assert cut[-len(end) :] == end
-    assert cut[: len(cut) - len(end)] == plain(f"Query: {query} Document: {passage * 99}")["input_ids"][: 30 - len(end)]
+    assert (
+        cut[: len(cut) - len(end)]
+        == plain(f"Query: {query} Document: {passage * 99}")["input_ids"][: 30 - len(end)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +95,9 @@ def test_a_bi_encoder_starts_as_its_own_cosine(minilm):
 
     encoder = SentenceTransformer(model_path("all-MiniLM-L6-v2"))
     pairs = [("which planet has rings", text) for _, text in PLANETS] + [("", "Mars"), ("moon", "")]
-    query, passage = (encoder.encode(list(texts), normalize_embeddings=True) for texts in zip(*pairs, strict=True))
+    query, passage = (
+        encoder.encode(list(texts), normalize_embeddings=True) for texts in zip(*pairs, strict=True)
+    )
     cosine = torch.from_numpy((query * passage).sum(axis=1))
     scores = minilm.score(pairs)
     torch.testing.assert_close(scores / 20, cosine, atol=0.03, rtol=0)
@@ -120,6 +134,8 @@ def test_a_score_that_is_not_finite_names_the_passage(tiny_t5):
         model.score([("red", "dusty Mars")])
 
 
-@pytest.mark.parametrize(("query", "passage"), [("é🚀" * 20, "第二" * 50), ("word " * 1000, "x"), ("q", "a" * 100_000)])
+@pytest.mark.parametrize(
+    ("query", "passage"), [("é🚀" * 20, "第二" * 50), ("word " * 1000, "x"), ("q", "a" * 100_000)]
+)
 def test_odd_and_huge_texts_are_scored(minilm, query, passage):
     assert minilm.score([(query, passage)]).isfinite().all()

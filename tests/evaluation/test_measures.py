@@ -1,0 +1,104 @@
+"""The measures are trec_eval's, also with ties, missing queries and unjudged passages."""
+
+import pytest
+import pytrec_eval
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataset_builder.errors import InputError
+from dataset_builder.trec_run import ordered, read_run, write_run
+from evaluation.measures import mean, per_query
+from evaluation.significance import bootstrap_interval, compare, holm, randomization_test, t_test
+
+DOCIDS = [f"d{number}" for number in range(12)]
+QUERIES = ["q1", "q2", "q3"]
+TREC_EVAL = {"nDCG@5": "ndcg_cut_5", "nDCG@10": "ndcg_cut_10", "MAP": "map", "R@100": "recall_100"}
+
+grades = st.dictionaries(st.sampled_from(DOCIDS), st.integers(0, 3), min_size=1, max_size=8)
+found = st.dictionaries(st.sampled_from(DOCIDS), st.sampled_from([0.0, 1.0, 2.0, 2.5]), min_size=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.fixed_dictionaries({q: grades for q in QUERIES}),
+    st.dictionaries(st.sampled_from(QUERIES), found, min_size=1),
+)
+def test_measures_equal_trec_evals(qrels, run):
+    ours = per_query(qrels, {query_id: ordered(scores) for query_id, scores in run.items()})
+    names = {"ndcg_cut", "map", "recall", "recip_rank"}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, names).evaluate(run)
+    for query_id in qrels:
+        for name, trec_name in TREC_EVAL.items():
+            expected = theirs[query_id][trec_name] if query_id in run else 0.0
+            assert ours[name][query_id] == pytest.approx(expected, abs=1e-9)
+        reciprocal = theirs[query_id]["recip_rank"] if query_id in run else 0.0
+        assert ours["MRR@10"][query_id] == pytest.approx(reciprocal if reciprocal >= 0.1 else 0.0, abs=1e-9)
+
+
+def test_a_query_that_the_run_missed_counts_as_zero():
+    values = per_query({"a": {"x": 1}, "b": {"y": 1}}, {"a": ordered({"x": 1.0})})
+    assert values["nDCG@10"] == {"a": 1.0, "b": 0.0}
+    assert mean(values["nDCG@10"]) == 0.5
+
+
+def test_binary_measures_can_ask_for_a_higher_grade():
+    run = {"a": ordered({"x": 2.0, "y": 1.0})}
+    assert per_query({"a": {"x": 1, "y": 2}}, run)["MRR@10"]["a"] == 1.0
+    assert per_query({"a": {"x": 1, "y": 2}}, run, relevant_from=2)["MRR@10"]["a"] == 0.5
+
+
+def test_ties_are_broken_by_docid_descending():
+    assert [hit.docid for hit in ordered({"a": 1.0, "c": 1.0, "b": 2.0})] == ["b", "c", "a"]
+
+
+def test_a_run_file_survives_the_round_trip(tmp_path):
+    run = {"q": ordered({"a": 0.1 + 0.2, "b": -3.0})}
+    write_run(tmp_path / "r.txt", run, "x")
+    assert read_run(tmp_path / "r.txt") == run
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("q Q0 d 1 2.0\n", "line 1: 5 fields"),
+        ("q Q0 d 1 high x\n", "line 1: the score 'high' is not a number"),
+        ("q Q0 d 1 2 x\nq Q0 d 2 1 x\n", "line 2: d is ranked twice for query q"),
+        ("", "is empty"),
+    ],
+)
+def test_a_bad_run_file_names_its_line(tmp_path, text, message):
+    (tmp_path / "r.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_run(tmp_path / "r.txt")
+
+
+def test_a_constant_gain_is_significant_and_none_is_not():
+    base = [0.1 * (number % 7) for number in range(40)]
+    better = [value + 0.2 + 0.01 * (number % 3) for number, value in enumerate(base)]
+    gain, none = compare({"base": base, "better": better, "same": base}, "base", seed=0)
+    assert gain.difference == pytest.approx(0.21, abs=0.005)
+    assert gain.significant and gain.p_t_test < 1e-6
+    assert not none.significant and none.p_randomization == 1.0
+
+
+def test_tests_agree_with_scipy_and_exact_enumeration():
+    import itertools
+
+    import numpy as np
+    from scipy import stats
+
+    differences = np.array([0.3, -0.1, 0.25, 0.4, 0.05, -0.2, 0.15, 0.3])
+    assert t_test(differences) == pytest.approx(stats.ttest_rel(differences, np.zeros(8)).pvalue)
+    sums = [abs(np.dot(signs, differences)) for signs in itertools.product((1, -1), repeat=8)]
+    exact = np.mean([total >= abs(differences.sum()) - 1e-12 for total in sums])
+    assert randomization_test(differences, seed=1) == pytest.approx(exact, abs=0.02)
+
+
+def test_holm_steps_down_and_stays_monotone():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_the_bootstrap_interval_holds_the_mean():
+    low, high = bootstrap_interval([0.0, 1.0] * 50, seed=0)
+    assert 0.38 < low < 0.5 < high < 0.62

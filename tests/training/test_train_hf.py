@@ -1,0 +1,150 @@
+"""`train_hf.py` as a user runs it: a small T5 on a small dataset, saved, loaded, resumed, and refused."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset, DatasetDict
+from safetensors.torch import load_file
+
+from modeling_twolar import TwolarForReranking
+from tests.conftest import PLANETS
+from training.arguments import parse_arguments
+from training.data import RankingCollator
+
+ROOT = Path(__file__).parents[2]
+
+
+def row(number):
+    shown = PLANETS[number % 5 : number % 5 + 5]
+    passages = [
+        {"docid": docid, "text": text, "rank": rank} for rank, (docid, text) in enumerate(shown, start=1)
+    ]
+    return {"query_id": f"q{number}", "query": shown[0][1].split(".")[0], "retrieved_passages": passages}
+
+
+@pytest.fixture(scope="module")
+def rankings(tmp_path_factory):
+    """The columns of the authors' released dataset, and no more."""
+    folder = tmp_path_factory.mktemp("rankings")
+    dataset = DatasetDict(
+        train=Dataset.from_list([row(n) for n in range(12)]), test=Dataset.from_list([row(3)])
+    )
+    for split, rows in dataset.items():
+        (folder / "data").mkdir(exist_ok=True)
+        rows.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+def train(rankings, backbone, output, *flags):
+    return subprocess.run(
+        [sys.executable, "train_hf.py", "--model_name_or_path", str(backbone), "--dataset_name", str(rankings),
+         "--output_dir", str(output), "--gradient_accumulation_steps", "2", "--learning_rate", "1e-3",
+         "--report_to", "none", "--use_cpu", "True", *flags],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t5, tmp_path):
+    result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", "--num_train_epochs", "6")
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    losses = [
+        entry["loss"]
+        for entry in json.loads((tmp_path / "out" / "trainer_state.json").read_text())["log_history"]
+        if "loss" in entry
+    ]
+    assert metrics["eval_loss"] > 0
+    assert 0 <= metrics["eval_ndcg@10"] <= 1
+    model = TwolarForReranking.from_pretrained(tmp_path / "out")
+    assert model.score([("Mars", "Mars is red.")]).isfinite().all()
+    assert losses == [] or losses[-1] < losses[0]
+
+
+def test_a_resumed_run_ends_in_bit_identical_weights(rankings, tiny_t5, tmp_path):
+    backbone = tiny_t5(False, "gated-gelu")
+    flags = ("--num_train_epochs", "2", "--save_strategy", "steps", "--save_steps", "3")
+    assert train(rankings, backbone, tmp_path / "whole", *flags).returncode == 0
+    checkpoint = tmp_path / "whole" / "checkpoint-3"
+    result = train(
+        rankings, backbone, tmp_path / "resumed", *flags, "--resume_from_checkpoint", str(checkpoint)
+    )
+    assert result.returncode == 0, result.stderr
+    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "resumed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    started = load_file(checkpoint / "model.safetensors")
+    assert not all(torch.equal(whole[name], started[name]) for name in whole)
+
+
+def test_an_interrupted_run_continues_by_itself_where_it_stopped(rankings, tiny_t5, tmp_path):
+    backbone = tiny_t5(False, "gated-gelu")
+    flags = ("--save_strategy", "steps", "--save_steps", "3")
+    assert train(rankings, backbone, tmp_path / "out", *flags, "--num_train_epochs", "1").returncode == 0
+    for name in ("all_results.json", "model.safetensors"):
+        (tmp_path / "out" / name).unlink()
+    result = train(rankings, backbone, tmp_path / "out", *flags, "--num_train_epochs", "1")
+    assert result.returncode == 0, result.stderr
+    assert "continuing from" in result.stdout
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
+    backbone = tiny_t5(False, "gated-gelu")
+    without = tmp_path / "without"
+    without.mkdir()
+    Dataset.from_list([{"query": "q"}]).to_parquet(without / "train.parquet")
+    single = tmp_path / "single"
+    single.mkdir()
+    Dataset.from_list([{**row(0), "retrieved_passages": row(0)["retrieved_passages"][:1]}]).to_parquet(
+        single / "train.parquet"
+    )
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "all_results.json").write_text("{}")
+    for dataset, model, output, message in [
+        (tmp_path / "nothing", backbone, "o1", "cannot be read"),
+        (without, backbone, "o2", "lacks the column 'query_id'"),
+        (single, backbone, "o3", "no query with two passages is left"),
+        (rankings, tmp_path / "no-model", "o4", "cannot be used"),
+        (rankings, backbone, "used", "holds a finished training"),
+    ]:
+        result = train(dataset, model, tmp_path / output)
+        assert result.returncode == 2, result.stderr
+        errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1 and message in errors[0], result.stderr
+    assert (tmp_path / "used" / "all_results.json").read_text() == "{}"
+
+
+def test_an_unknown_flag_is_refused_with_exit_code_2(rankings, tiny_t5, tmp_path):
+    result = train(rankings, tiny_t5(True, "relu"), tmp_path / "out", "--no_such_flag", "1")
+    assert result.returncode == 2
+    assert "--no_such_flag" in result.stderr.splitlines()[-1]
+
+
+def test_arguments_come_from_yaml_and_flags_override_them(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "model_name_or_path: m\ndataset_name: d\nlearning_rate: 1.0e-4\nretrievers: [bm25]\n"
+    )
+    model, data, training = parse_arguments(
+        [str(tmp_path / "a.yaml"), "--dataset_name", "other", "--use_cpu", "True"]
+    )
+    assert (model.model_name_or_path, data.dataset_name, data.retrievers) == ("m", "other", ["bm25"])
+    assert training.learning_rate == 1e-4
+    assert (training.gradient_accumulation_steps, training.max_grad_norm, training.num_train_epochs) == (
+        32,
+        1.0,
+        1.0,
+    )
+    assert (data.num_passages, model.max_length, model.score_strategy) == (30, 500, "difference")
+
+
+def test_a_large_pool_is_sampled_the_same_way_each_time_and_keeps_its_order(tiny_t5):
+    tokenizer = TwolarForReranking.from_backbone(tiny_t5(True, "relu")).tokenizer
+    batch = RankingCollator(tokenizer, num_passages=3, max_length=60, seed=1)([row(0), row(1)])
+    again = RankingCollator(tokenizer, num_passages=3, max_length=60, seed=1)([row(0), row(1)])
+    assert batch["ranks"].shape == (2, 3)
+    assert (batch["ranks"].diff(dim=1) > 0).all()
+    assert torch.equal(batch["input_ids"], again["input_ids"])
+    assert batch["input_ids"].shape[0] == 6

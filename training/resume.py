@@ -1,0 +1,48 @@
+"""An interrupted training continues from its last whole checkpoint; a finished one is not written over."""
+
+from pathlib import Path
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from dataset_builder.errors import InputError
+from training.arguments import DistillationArguments
+
+WHOLE = "whole"
+
+
+class MarkWholeCheckpoints(TrainerCallback):
+    """Marks a checkpoint once all its files are written, so that a kill while saving is noticed."""
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Put the mark into the checkpoint that was just saved."""
+        (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+def refuse_finished(arguments: DistillationArguments) -> None:
+    """Check that the output folder is free or holds an interrupted training.
+
+    Raises:
+        InputError: where a finished training, or something else, is in it.
+    """
+    folder = Path(str(arguments.output_dir))
+    if (folder / "all_results.json").is_file():
+        raise InputError(f"{folder} holds a finished training; choose another --output_dir or delete it")
+    if folder.is_dir() and any(folder.iterdir()) and not any(folder.glob("checkpoint-*")):
+        raise InputError(f"{folder} is not empty and holds no training; choose another --output_dir")
+
+
+def checkpoint_to_resume(arguments: DistillationArguments) -> str | None:
+    """The checkpoint of --resume_from_checkpoint, or else the last whole one in the output folder."""
+    checkpoint = arguments.resume_from_checkpoint or _last_whole(Path(str(arguments.output_dir)))
+    if checkpoint is not None:
+        print(f"continuing from {checkpoint}", flush=True)
+    return checkpoint
+
+
+def _last_whole(folder: Path) -> str | None:
+    steps = {
+        int(mark.parent.name.rpartition("-")[2]): mark.parent for mark in folder.glob(f"checkpoint-*/{WHOLE}")
+    }
+    return str(steps[max(steps)]) if steps else None
