@@ -1,6 +1,6 @@
 """Is a difference between two systems more than chance? Paired tests, corrected for their number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ class Comparison:
         return self.p_holm < LEVEL
 
 
-def compare(systems: dict[str, Sequence[float]], baseline: str, seed: int) -> list[Comparison]:
+def compare(systems: Mapping[str, Sequence[float]], baseline: str, seed: int) -> list[Comparison]:
     """Compare each system with `baseline` by a paired t-test and a randomization test, Holm-corrected.
 
     Args:

@@ -13,7 +13,6 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
 )
 
 from .prompt import prompt_template, segments_template
@@ -28,7 +27,7 @@ class BackboneStart:
     """What a reranker starts from. `head_rows`: as `ScoringHead.weight`."""
 
     backbone: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
+    tokenizer: PreTrainedTokenizerBase
     readout: str
     head_rows: torch.Tensor
     head_scale: float

@@ -5,18 +5,19 @@ ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('fa
 """
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import AutoModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .backbones import load_backbone
 from .configuration_twolar import TwolarConfig
 from .head import ScoringHead
+from .packaging import copy_code
 from .readouts import CLOSED_GATE, Segments, make_readout
-from .scoring import RerankingMixin
+from .scoring import RerankingModel
 
 AUTO_MAP = {
     "AutoConfig": "configuration_twolar.TwolarConfig",
@@ -27,17 +28,21 @@ AUTO_MAP = {
 RAW_SCORES = {"activation_fn": "torch.nn.modules.linear.Identity"}
 
 
-class TwolarForReranking(RerankingMixin, PreTrainedModel):
+class TwolarForReranking(RerankingModel):
     """A backbone, a readout of its hidden states, and a head that turns it into one score."""
 
     config_class = TwolarConfig
     base_model_prefix = "backbone"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _no_split_modules: ClassVar[list[str]] = ["T5Block", "BertLayer"]
+    _no_split_modules = ["T5Block", "BertLayer"]  # noqa: RUF012
 
     def __init__(self, config: TwolarConfig) -> None:
         super().__init__(config)
+        if config.backbone_config is None:
+            raise ValueError(
+                "a TwolarConfig needs a backbone_config; start with TwolarForReranking.from_backbone"
+            )
         self.backbone = AutoModel.from_config(config.backbone_config)
         self.readout = make_readout(config.readout, config.backbone_config)
         self.head = ScoringHead(config.backbone_config.hidden_size, config.score_strategy, config.head_scale)
@@ -80,7 +85,7 @@ class TwolarForReranking(RerankingMixin, PreTrainedModel):
             sentence_transformers=RAW_SCORES,
             dtype=dtype,
         )
-        model = cls(config).to(dtype)
+        model = cls(config).to(dtype)  # type: ignore[arg-type]
         model.backbone.load_state_dict(start.backbone.state_dict())
         with torch.no_grad():
             model.head.weight.copy_(start.head_rows)
@@ -109,12 +114,12 @@ class TwolarForReranking(RerankingMixin, PreTrainedModel):
         loss = None if labels is None else nn.functional.mse_loss(scores, labels.view(-1).float())
         return SequenceClassifierOutput(loss=loss, logits=scores[:, None])
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any
+    ) -> None:
         """Write weights, configuration, tokenizer and this code: a folder that loads anywhere."""
-        from .packaging import copy_code
-
-        super().save_pretrained(save_directory, **kwargs)
-        if kwargs.get("is_main_process", True):
+        super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
+        if is_main_process:
             copy_code(os.fspath(save_directory))
             self.tokenizer.save_pretrained(save_directory)
 

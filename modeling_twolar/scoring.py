@@ -5,7 +5,7 @@ from typing import TypedDict
 
 import torch
 from tqdm.auto import tqdm
-from transformers import BatchEncoding, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 TOKENIZER_BATCH = 4096
 LONG_WORK = 2000
@@ -21,7 +21,7 @@ class RankedPassage(TypedDict, total=False):
     text: str
 
 
-class RerankingMixin:
+class RerankingModel(PreTrainedModel):
     """`score` and `rank` for a model whose `forward` gives `logits` (batch, 1)."""
 
     _tokenizer: PreTrainedTokenizerBase | None = None

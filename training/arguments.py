@@ -72,13 +72,18 @@ def parse_arguments(
     """Arguments from flags, or from a YAML or JSON file whose values the flags after it override.
 
     Raises:
-        InputError: for a file that cannot be read.
+        InputError: for a file that cannot be read, or an unknown flag.
     """
     flags = list(sys.argv[1:] if command_line is None else command_line)
     if flags and flags[0].endswith((".yaml", ".yml", ".json")):
         flags = _flags_of_file(Path(flags[0])) + flags[1:]
-    parser = HfArgumentParser((ModelArguments, DataArguments, DistillationArguments))
-    return parser.parse_args_into_dataclasses(args=flags)
+    parser = HfArgumentParser((ModelArguments, DataArguments, DistillationArguments))  # type: ignore[arg-type]
+    model, data, training, unknown = parser.parse_args_into_dataclasses(
+        args=flags, return_remaining_strings=True
+    )
+    if unknown:
+        raise InputError(f"unknown argument {unknown[0]}; python train_hf.py --help lists them")
+    return model, data, training
 
 
 def _flags_of_file(path: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """The Trainer: one forward pass over all pairs of a batch, a ranking loss over each query's scores."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from dataset_builder.errors import InputError
 from training.arguments import DistillationArguments
 from training.losses import RankingLoss
 
-Inputs = Mapping[str, torch.Tensor]
+Inputs = dict[str, torch.Tensor | Any]
 
 
 class RankingTrainer(Trainer):
@@ -59,12 +59,13 @@ class RankingTrainer(Trainer):
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad():
             loss, output = self.compute_loss(model, inputs, return_outputs=True)
-        return loss.detach(), output.scores, inputs["ranks"]
+        return loss.detach(), output["scores"], inputs["ranks"]
 
     def create_optimizer(self, *args: object, **kwargs: object) -> torch.optim.Optimizer:
         """AdamW; what is not the backbone gets `head_learning_rate` where that is given."""
         if self.args.head_learning_rate is None or self.optimizer is not None:
             return super().create_optimizer(*args, **kwargs)  # type: ignore[arg-type]
+        assert self.model is not None
         parameters = [
             (name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad
         ]

@@ -51,5 +51,5 @@ def test_duplicates_and_near_empty_queries_are_counted(store):
 
 
 def test_a_corpus_too_small_for_the_queries_asked_for_says_so(store):
-    with pytest.raises(InputError, match="yields only .* lower --num_queries"):
+    with pytest.raises(InputError, match=r"yields only .* lower --num_queries"):
         list(QuerySampler(store, "cropped", cropped_sentence, 0).sample(500))

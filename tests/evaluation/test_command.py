@@ -37,7 +37,8 @@ def run(*arguments):
 def test_first_stage_cosine_and_run_file_stand_in_one_table(collection, tmp_path):
     (tmp_path / "ideal.txt").write_text("q1 Q0 mars 1 2 x\nq1 Q0 jupiter 2 1 x\nq2 Q0 saturn 1 1 x\n")
     result = run(
-        "--collection", collection, "--model", "minilm=cosine:all-MiniLM-L6-v2", "--run", f"ideal={tmp_path / 'ideal.txt'}",
+        "--collection", collection, "--model", "minilm=cosine:all-MiniLM-L6-v2",
+        "--run", f"ideal={tmp_path / 'ideal.txt'}",
         "--output_dir", tmp_path / "runs",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

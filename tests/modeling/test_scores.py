@@ -130,7 +130,7 @@ def test_a_score_that_is_not_finite_names_the_passage(tiny_t5):
     model = TwolarForReranking.from_backbone(tiny_t5(True, "relu"))
     with torch.no_grad():
         model.head.weight.fill_(float("inf"))
-    with pytest.raises(ValueError, match="pair 0 has the score .*passage 'dusty Mars'"):
+    with pytest.raises(ValueError, match=r"pair 0 has the score .*passage 'dusty Mars'"):
         model.score([("red", "dusty Mars")])
 
 

@@ -49,19 +49,18 @@ def train(rankings, backbone, output, *flags):
 
 
 def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t5, tmp_path):
-    result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", "--num_train_epochs", "6")
+    flags = ("--num_train_epochs", "6", "--logging_steps", "6")
+    result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", *flags)
     assert result.returncode == 0, result.stderr
     metrics = json.loads((tmp_path / "out" / "all_results.json").read_text())
-    losses = [
-        entry["loss"]
-        for entry in json.loads((tmp_path / "out" / "trainer_state.json").read_text())["log_history"]
-        if "loss" in entry
-    ]
+    history = json.loads((tmp_path / "out" / "trainer_state.json").read_text())["log_history"]
+    losses = [entry["loss"] for entry in history if "loss" in entry]
     assert metrics["eval_loss"] > 0
     assert 0 <= metrics["eval_ndcg@10"] <= 1
     model = TwolarForReranking.from_pretrained(tmp_path / "out")
     assert model.score([("Mars", "Mars is red.")]).isfinite().all()
-    assert losses == [] or losses[-1] < losses[0]
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
 
 
 def test_a_resumed_run_ends_in_bit_identical_weights(rankings, tiny_t5, tmp_path):
@@ -120,7 +119,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
 def test_an_unknown_flag_is_refused_with_exit_code_2(rankings, tiny_t5, tmp_path):
     result = train(rankings, tiny_t5(True, "relu"), tmp_path / "out", "--no_such_flag", "1")
     assert result.returncode == 2
-    assert "--no_such_flag" in result.stderr.splitlines()[-1]
+    assert "error: unknown argument --no_such_flag" in result.stderr
 
 
 def test_arguments_come_from_yaml_and_flags_override_them(tmp_path):
