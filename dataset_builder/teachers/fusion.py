@@ -19,7 +19,7 @@ class FusionTeacher:
 
     name = "rank-fusion"
 
-    def __init__(self, retrievers: Sequence[Retriever], depth: int = 1000) -> None:
+    def __init__(self, retrievers: Sequence[Retriever], depth: int = 100) -> None:
         self.retrievers = retrievers
         self.depth = depth
 
