@@ -1,0 +1,168 @@
+"""The page that ranks passages with a TWOLAR checkpoint: BM25's candidates and TWOLAR's order, side by side.
+
+`python app.py` serves it. TWOLAR_MODEL and TWOLAR_DATASET name the checkpoint and the ranking dataset whose
+passages are searched: folders, or repositories on the Hub.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TypedDict
+
+import gradio as gr
+from passages import (
+    MAX_FILE_BYTES,
+    MAX_PASSAGES,
+    InputError,
+    Passage,
+    bundled_passages,
+    pasted_passages,
+    uploaded_passages,
+)
+from reranking import MAX_QUERY_CHARACTERS, FirstStage, Reranker, Reranking, rerank
+from results_html import CSS, problem_html, results_html
+from transformers import AutoModel
+
+DEFAULT_MODEL = "twolar/minilm-python-stdlib"
+DEFAULT_DATASET = "twolar/python-stdlib-rank-fusion"
+EXAMPLES = [
+    "how do I delete a folder that still has files in it",
+    "run another program and read what it prints",
+    "split text at every match of a regular expression",
+    "wait until several threads are done",
+]
+MAX_WAITING = 200
+
+
+class RankedPassage(TypedDict):
+    """A passage in the answer of `/rerank`."""
+
+    rank: int
+    docid: str
+    title: str
+    text: str
+    score: float
+    first_stage_rank: int
+    first_stage_score: float
+
+
+class Demo:
+    """A checkpoint and the bundled collection, loaded once, and what the page and the API ask of them."""
+
+    def __init__(self, model_name: str, dataset_name: str) -> None:
+        self.model_name = model_name
+        self.dataset_name = dataset_name
+        self._reranker: Reranker = AutoModel.from_pretrained(_local(model_name), trust_remote_code=True)
+        self._bundled = FirstStage(bundled_passages(_local(dataset_name)))
+        self._reranker.rank("warm up", ["The first call is slow."])
+
+    def page(self, query: str, pasted: str = "", upload: str | None = None) -> str:
+        """The results as HTML; what is wrong with the input, in their place."""
+        try:
+            own = pasted_passages(pasted or "") + (uploaded_passages(Path(upload)) if upload else [])
+            return results_html(query.strip(), self._search(query, own), linkable=not own)
+        except InputError as error:
+            return problem_html(str(error))
+
+    def linked_page(self, request: gr.Request) -> tuple[str, str]:
+        """The query that the page's address asks for (`?q=`), and its results."""
+        query = request.query_params.get("q", "")
+        return query, self.page(query) if query else ""
+
+    def rerank(self, query: str, passages: list[str] | None = None, top_k: int = 10) -> list[RankedPassage]:
+        """Rank passages by their relevance to a query.
+
+        Args:
+            query: a question or a few words.
+            passages: texts to rank; without them, the bundled collection is searched.
+            top_k: how many of the best passages to return.
+
+        Returns:
+            Passages, most relevant first, with TWOLAR's and BM25's rank (from 1) and score.
+        """
+        try:
+            own = pasted_passages("\n".join(" ".join(passage.split()) for passage in passages or []))
+            ranked = self._search(query, own).passages[:top_k]
+        except InputError as error:
+            raise gr.Error(str(error)) from error
+        return [
+            RankedPassage(
+                rank=entry.rank,
+                docid=entry.passage.docid,
+                title=entry.passage.title,
+                text=entry.passage.text,
+                score=entry.score,
+                first_stage_rank=entry.first_stage_rank,
+                first_stage_score=entry.first_stage_score,
+            )
+            for entry in ranked
+        ]
+
+    def _search(self, query: str, own: list[Passage]) -> Reranking:
+        return rerank(query, FirstStage(own) if own else self._bundled, self._reranker)
+
+
+def build_page(demo: Demo) -> gr.Blocks:
+    """The Gradio page over a loaded demo, its queue on; one query is scored at a time."""
+    with gr.Blocks(title="TWOLAR reranker", analytics_enabled=False) as page:
+        gr.Markdown(
+            "# TWOLAR reranker\n"
+            "BM25 finds candidates; a small model distilled from a ranking teacher puts them in order.\n\n"
+            f"Checkpoint `{demo.model_name}` · passages of `{demo.dataset_name}`"
+        )
+        query = gr.Textbox(
+            label="Query", placeholder="Type a question", autofocus=True, max_length=MAX_QUERY_CHARACTERS
+        )
+        button = gr.Button("Rank", variant="primary")
+        if demo.dataset_name == DEFAULT_DATASET:
+            gr.Examples(EXAMPLES, query)
+        with gr.Accordion("Rank your own passages instead", open=False):
+            pasted = gr.Textbox(label=f"Passages, one a line (at most {MAX_PASSAGES:,})", lines=5)
+            upload = gr.File(
+                label="or a file: .txt (one a line), .jsonl (BEIR) or .tsv (id, text)",
+                file_types=[".txt", ".jsonl", ".tsv"],
+            )
+        results = gr.HTML()
+        gr.on(
+            [button.click, query.submit],
+            demo.page,
+            [query, pasted, upload],
+            results,
+            api_visibility="private",
+            concurrency_id="reranker",
+        )
+        page.load(
+            demo.linked_page, None, [query, results], api_visibility="private", concurrency_id="reranker"
+        )
+        gr.api(demo.rerank, api_name="rerank", concurrency_id="reranker")
+    return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+
+
+def load_demo() -> Demo:
+    """The demo of the environment's checkpoint and dataset; where one is missing, exit code 2 and one line."""
+    model_name = os.environ.get("TWOLAR_MODEL", DEFAULT_MODEL)
+    dataset_name = os.environ.get("TWOLAR_DATASET", DEFAULT_DATASET)
+    try:
+        return Demo(model_name, dataset_name)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        print(
+            f"error: cannot load checkpoint {model_name} and dataset {dataset_name} ({reason}); "
+            "`make quickstart` makes both, TWOLAR_MODEL and TWOLAR_DATASET name others",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+def _local(name: str) -> str:
+    folder = Path(__file__).resolve().parent.parent / name
+    return str(folder) if folder.is_dir() else name
+
+
+if __name__ == "__main__":
+    build_page(load_demo()).launch(
+        css=CSS,
+        max_file_size=MAX_FILE_BYTES,
+        inbrowser=sys.stdout.isatty(),
+        footer_links=["api", "gradio"],
+    )
