@@ -41,7 +41,7 @@ class RerankingModel(PreTrainedModel):
     def score(
         self,
         pairs: Sequence[Pair],
-        batch_tokens: int = 1024,
+        batch_tokens: int = 4096,
         max_length: int | None = None,
         show_progress_bar: bool | None = None,
     ) -> torch.Tensor:
@@ -80,7 +80,7 @@ class RerankingModel(PreTrainedModel):
         passages: Sequence[str],
         top_k: int | None = None,
         return_documents: bool = False,
-        batch_tokens: int = 1024,
+        batch_tokens: int = 4096,
         show_progress_bar: bool | None = None,
     ) -> list[RankedPassage]:
         """The passages from most to least relevant; ties keep the order given.
