@@ -43,17 +43,20 @@ def evaluate(collection: JudgedCollection, arguments: argparse.Namespace) -> Rep
         write_run(
             arguments.output_dir / _slug(collection.name) / f"{system.name}.txt", system.run, system.name
         )
-    return _report(collection, systems, arguments.top_k, arguments.seed)
+    return _report(collection, systems, arguments)
 
 
-def _report(collection: JudgedCollection, systems: list[SystemRun], top_k: int, seed: int) -> Report:
-    values = {system.name: per_query(collection.qrels, system.run) for system in systems}
+def _report(collection: JudgedCollection, systems: list[SystemRun], arguments: argparse.Namespace) -> Report:
+    seed, relevant_from = arguments.seed, arguments.relevant_from
+    values = {system.name: per_query(collection.qrels, system.run, relevant_from) for system in systems}
     main = {
         name: [found[MAIN_MEASURE][query_id] for query_id in collection.qrels]
         for name, found in values.items()
     }
     results = [SystemResult(s, values[s.name], bootstrap_interval(main[s.name], seed)) for s in systems]
-    return Report(collection, top_k, seed, results, compare(main, systems[0].name, seed))
+    return Report(
+        collection, arguments.top_k, seed, relevant_from, results, compare(main, systems[0].name, seed)
+    )
 
 
 def _texts(candidates: Run, passages: PassageStore, collection: JudgedCollection) -> dict[str, str]:
@@ -103,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         "--limit_queries", type=int, help="a quick look: only the first so many judged queries"
     )
     parser.add_argument("--output_dir", type=Path, default=Path("runs"), help="tables, runs and indexes")
+    parser.add_argument(
+        "--relevant_from",
+        type=int,
+        default=1,
+        help="lowest grade that MRR, MAP and R count as relevant (TREC-DL: 2)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the randomization test")
     return parser
 

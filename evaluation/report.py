@@ -33,6 +33,7 @@ class Report:
     collection: JudgedCollection
     top_k: int
     seed: int
+    relevant_from: int
     results: Sequence[SystemResult]
     comparisons: Sequence[Comparison]
 
@@ -80,6 +81,7 @@ class Report:
             "num_queries": len(self.collection.qrels),
             "top_k": self.top_k,
             "seed": self.seed,
+            "relevant_from": self.relevant_from,
             "command": " ".join(["python -m evaluation", *sys.argv[1:]]),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             "systems": {result.system.name: _system_json(result) for result in self.results},

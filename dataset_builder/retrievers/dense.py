@@ -2,8 +2,7 @@
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import faiss
@@ -11,9 +10,10 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 from tqdm import tqdm
 
+from dataset_builder.batches import batched
 from dataset_builder.packaged_model import model_path
 from dataset_builder.passage_store import PassageStore
-from dataset_builder.records import Hit, Passage
+from dataset_builder.records import Hit
 
 ENCODING_BATCH = 512
 
@@ -28,18 +28,13 @@ def build_faiss_index(passages: PassageStore, encoder: SentenceTransformer, path
     """Encode every passage (title and text) into an exact inner-product index at `path`."""
     index = faiss.IndexFlatIP(encoder.get_embedding_dimension())
     with tqdm(total=len(passages), desc="encoding passages", unit="passage") as progress:
-        for batch in _batched(passages):
+        for batch in batched(passages, ENCODING_BATCH):
             index.add(_encode(encoder, [passage.contents for passage in batch]))
             progress.update(len(batch))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
     faiss.write_index(index, str(unfinished))
     os.replace(unfinished, path)
-
-
-def _batched(passages: Iterable[Passage]) -> Iterator[list[Passage]]:
-    iterator = iter(passages)
-    return iter(lambda: list(islice(iterator, ENCODING_BATCH)), [])
 
 
 def _encode(encoder: SentenceTransformer, texts: Sequence[str]) -> np.ndarray:

@@ -6,12 +6,12 @@ Import Pyserini only through `start_jvm`, which finds it a Java runtime first.
 import functools
 import glob
 import importlib.util
-import itertools
 import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dataset_builder.batches import batched
 from dataset_builder.records import Hit, Passage
 
 JAVA_VERSION_NEEDED = 21
@@ -81,15 +81,10 @@ def build_lucene_index(passages: Iterable[Passage], index_dir: Path) -> None:
     shutil.rmtree(index_dir, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     indexer = LuceneIndexer(args=["-index", str(unfinished), "-storeDocvectors"], threads=SEARCH_THREADS)
-    for batch in _batched(passages):
+    for batch in batched(passages, BATCH_SIZE):
         indexer.add_batch_dict([{"id": passage.docid, "contents": passage.contents} for passage in batch])
     indexer.close()
     os.replace(unfinished, index_dir)
-
-
-def _batched(passages: Iterable[Passage]) -> Iterable[tuple[Passage, ...]]:
-    iterator = iter(passages)
-    return iter(lambda: tuple(itertools.islice(iterator, BATCH_SIZE)), ())
 
 
 class BM25:
