@@ -7,7 +7,7 @@ STUDENT := twolar/minilm-python-stdlib
 QUESTIONS := evaluation/python_questions
 RESULTS := runs/quickstart
 
-.PHONY: quickstart test check setup demo clean
+.PHONY: quickstart test test-all check setup demo clean
 
 setup: .venv/installed
 
@@ -25,7 +25,7 @@ quickstart: setup
 	@echo
 	@echo "dataset: $(DATASET)   student: $(STUDENT)   results: $(RESULTS)"
 	@echo "next: make demo   (a page to try the student on)"
-	@echo "      python -m dataset_builder build --profile offline --corpus YOUR_CORPUS --output_dir twolar/yours"
+	@echo "      .venv/bin/python -m dataset_builder build --profile offline --corpus YOUR_CORPUS --output_dir twolar/yours"
 
 $(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
 	@echo "training the student ($(STUDENT))"
@@ -46,6 +46,10 @@ demo: setup
 	@$(RUN) spaces_demo/app.py
 
 test: setup check
+	$(RUN) -m pytest -m "not slow"
+
+## The slow tests too: builds killed in every stage, and with several workers.
+test-all: setup check
 	$(RUN) -m pytest
 
 check: setup

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import PLANETS
+
 ROOT = Path(__file__).parents[2]
 STAGES = ("passages", "indexes", "queries", "pools", "rankings", "dataset")
 
@@ -37,8 +39,6 @@ def published(folder):
 def unbroken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken")
     corpus = folder / "corpus.jsonl"
-    from tests.conftest import PLANETS
-
     corpus.write_text("".join(json.dumps({"_id": d, "text": t}) + "\n" for d, t in PLANETS))
     result = run(command(corpus, folder / "out"))
     assert result.returncode == 0, result.stderr
@@ -101,8 +101,9 @@ def test_the_dataset_does_not_depend_on_the_number_of_tasks(unbroken, tmp_path):
     assert published(tmp_path / "out") == published(unbroken[1])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=() if stage == "pools" else pytest.mark.slow) for stage in STAGES]
+)
 def test_a_build_killed_in_any_stage_ends_in_the_same_bytes(unbroken, tmp_path, stage):
     process = subprocess.Popen(
         command(unbroken[0], tmp_path / "out"),
