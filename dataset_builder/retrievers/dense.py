@@ -37,6 +37,12 @@ def build_faiss_index(passages: PassageStore, encoder: SentenceTransformer, path
     os.replace(unfinished, path)
 
 
+@functools.lru_cache(maxsize=1024)
+def _query_vector(encoder: SentenceTransformer, query: str) -> np.ndarray:
+    """(dim,) float32. Remembered: several methods of one build ask for the same query."""
+    return _encode(encoder, [query])[0]
+
+
 def _encode(encoder: SentenceTransformer, texts: Sequence[str]) -> np.ndarray:
     return encoder.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
 
@@ -53,7 +59,8 @@ class DenseRetriever:
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The `k` passages of highest cosine for each query."""
-        scores, rows = self._index.search(_encode(self._encoder, queries), min(k, self._index.ntotal))
+        vectors = np.stack([_query_vector(self._encoder, query) for query in queries])
+        scores, rows = self._index.search(vectors, min(k, self._index.ntotal))
         return [
             [Hit(docid, score) for docid, score in zip(self._passages.docids(found), best, strict=True)]
             for found, best in zip(rows.tolist(), scores.tolist(), strict=True)
@@ -63,4 +70,4 @@ class DenseRetriever:
         """Cosine of `query` with each of these passages: (num_passages,) float32."""
         rows = self._passages.rows(docids)
         vectors = np.stack([self._index.reconstruct(row) for row in rows])
-        return vectors @ _encode(self._encoder, [query])[0]
+        return vectors @ _query_vector(self._encoder, query)
