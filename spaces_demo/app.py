@@ -6,8 +6,9 @@ passages are searched: folders, or repositories on the Hub.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 import gradio as gr
 from passages import (
@@ -15,7 +16,10 @@ from passages import (
     MAX_PASSAGES,
     InputError,
     Passage,
-    bundled_passages,
+    distinct_passages,
+    example_queries,
+    listed_passages,
+    load_rankings,
     pasted_passages,
     uploaded_passages,
 )
@@ -32,6 +36,9 @@ EXAMPLES = [
     "wait until several threads are done",
 ]
 MAX_WAITING = 200
+VARIABLES = {"checkpoint": "TWOLAR_MODEL", "dataset": "TWOLAR_DATASET"}
+
+Loaded = TypeVar("Loaded")
 
 
 class RankedPassage(TypedDict):
@@ -52,14 +59,16 @@ class Demo:
     def __init__(self, model_name: str, dataset_name: str) -> None:
         self.model_name = model_name
         self.dataset_name = dataset_name
-        self._reranker: Reranker = AutoModel.from_pretrained(_local(model_name), trust_remote_code=True)
-        self._bundled = FirstStage(bundled_passages(_local(dataset_name)))
+        self._reranker: Reranker = _loaded("checkpoint", model_name, _load_checkpoint)
+        splits = _loaded("dataset", dataset_name, load_rankings)
+        self.examples = EXAMPLES if dataset_name == DEFAULT_DATASET else example_queries(splits)
+        self._bundled = FirstStage(distinct_passages(splits))
         self._reranker.rank("warm up", ["The first call is slow."])
 
     def page(self, query: str, pasted: str = "", upload: str | None = None) -> str:
         """The results as HTML; what is wrong with the input, in their place."""
         try:
-            own = pasted_passages(pasted or "") + (uploaded_passages(Path(upload)) if upload else [])
+            own = pasted_passages(pasted) + (uploaded_passages(Path(upload)) if upload else [])
             return results_html(query.strip(), self._search(query, own), linkable=not own)
         except InputError as error:
             return problem_html(str(error))
@@ -74,15 +83,16 @@ class Demo:
 
         Args:
             query: a question or a few words.
-            passages: texts to rank; without them, the bundled collection is searched.
+            passages: texts to rank, `docid` being their number, from 1; of more than 50, BM25's best 50 are
+                ranked. Without them, the bundled collection is searched.
             top_k: how many of the best passages to return.
 
         Returns:
             Passages, most relevant first, with TWOLAR's and BM25's rank (from 1) and score.
         """
         try:
-            own = pasted_passages("\n".join(" ".join(passage.split()) for passage in passages or []))
-            ranked = self._search(query, own).passages[:top_k]
+            own = [] if passages is None else listed_passages(passages)
+            ranked = self._search(query, own).passages[: max(top_k, 1)]
         except InputError as error:
             raise gr.Error(str(error)) from error
         return [
@@ -114,23 +124,19 @@ def build_page(demo: Demo) -> gr.Blocks:
             label="Query", placeholder="Type a question", autofocus=True, max_length=MAX_QUERY_CHARACTERS
         )
         button = gr.Button("Rank", variant="primary")
-        if demo.dataset_name == DEFAULT_DATASET:
-            gr.Examples(EXAMPLES, query)
+        examples = gr.Examples(demo.examples, query, api_visibility="private")
         with gr.Accordion("Rank your own passages instead", open=False):
             pasted = gr.Textbox(label=f"Passages, one a line (at most {MAX_PASSAGES:,})", lines=5)
-            upload = gr.File(
-                label="or a file: .txt (one a line), .jsonl (BEIR) or .tsv (id, text)",
-                file_types=[".txt", ".jsonl", ".tsv"],
+            upload = gr.File(label="or a file: .txt (one a line), .jsonl (BEIR), .tsv (id, text)")
+        results = gr.HTML(padding=False)
+        for asked in (button.click, query.submit, examples.load_input_event.then):
+            asked(
+                demo.page,
+                [query, pasted, upload],
+                results,
+                api_visibility="private",
+                concurrency_id="reranker",
             )
-        results = gr.HTML()
-        gr.on(
-            [button.click, query.submit],
-            demo.page,
-            [query, pasted, upload],
-            results,
-            api_visibility="private",
-            concurrency_id="reranker",
-        )
         page.load(
             demo.linked_page, None, [query, results], api_visibility="private", concurrency_id="reranker"
         )
@@ -138,29 +144,32 @@ def build_page(demo: Demo) -> gr.Blocks:
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
 
 
-def load_demo() -> Demo:
-    """The demo of the environment's checkpoint and dataset; where one is missing, exit code 2 and one line."""
-    model_name = os.environ.get("TWOLAR_MODEL", DEFAULT_MODEL)
-    dataset_name = os.environ.get("TWOLAR_DATASET", DEFAULT_DATASET)
+def _load_checkpoint(name: str) -> Reranker:
+    return AutoModel.from_pretrained(name, trust_remote_code=True)
+
+
+def _loaded(kind: str, name: str, load: Callable[[str], Loaded]) -> Loaded:
+    """What `load` makes of `name`, which may be a folder beside this one; if it fails, `SystemExit` with code 2."""
+    folder = Path(__file__).resolve().parent.parent / name
     try:
-        return Demo(model_name, dataset_name)
+        return load(str(folder) if folder.is_dir() else name)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         print(
-            f"error: cannot load checkpoint {model_name} and dataset {dataset_name} ({reason}); "
-            "`make quickstart` makes both, TWOLAR_MODEL and TWOLAR_DATASET name others",
+            f"error: cannot load the {kind} {name} ({reason}); make it by `make quickstart`, "
+            f"or name another in {VARIABLES[kind]}",
             file=sys.stderr,
         )
         sys.exit(2)
 
 
-def _local(name: str) -> str:
-    folder = Path(__file__).resolve().parent.parent / name
-    return str(folder) if folder.is_dir() else name
-
-
 if __name__ == "__main__":
-    build_page(load_demo()).launch(
+    demo = Demo(
+        os.environ.get(VARIABLES["checkpoint"], DEFAULT_MODEL),
+        os.environ.get(VARIABLES["dataset"], DEFAULT_DATASET),
+    )
+    build_page(demo).launch(
+        theme=gr.themes.Default(font="system-ui", font_mono="ui-monospace"),
         css=CSS,
         max_file_size=MAX_FILE_BYTES,
         inbrowser=sys.stdout.isatty(),

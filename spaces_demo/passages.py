@@ -1,15 +1,16 @@
 """Passages to search: the bundled dataset's, or a visitor's own. Visitors' input is checked here."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets import load_dataset
+from datasets import DatasetDict, load_dataset
 
 MAX_PASSAGES = 1000
 MAX_PASSAGE_CHARACTERS = 20_000
 MAX_FILE_BYTES = 2_000_000
+NUM_EXAMPLES = 4
 
 
 class InputError(ValueError):
@@ -30,21 +31,51 @@ class Passage:
         return f"{self.title} {self.text}" if self.title else self.text
 
 
-def bundled_passages(dataset_name: str) -> list[Passage]:
-    """The distinct passages of a ranking dataset's splits, in the order they first appear.
+def load_rankings(dataset_name: str) -> DatasetDict:
+    """The splits of a ranking dataset, a folder or a repository on the Hub.
 
     Raises:
-        OSError: where the dataset is neither a folder nor on the Hub.
-        ValueError: where it has no `retrieved_passages`.
+        OSError: where there is none of this name.
+        ValueError: where it has other columns.
     """
+    splits = load_dataset(dataset_name)
+    for name, split in splits.items():
+        if not {"query", "retrieved_passages"} <= set(split.column_names):
+            raise ValueError(
+                f"split {name!r} has columns {split.column_names}, not 'query', 'retrieved_passages'"
+            )
+    return splits
+
+
+def distinct_passages(splits: DatasetDict) -> list[Passage]:
+    """The passages of all rankings, each once, in the order they first appear."""
     passages: dict[str, Passage] = {}
-    for name, split in load_dataset(dataset_name).items():
-        if "retrieved_passages" not in split.column_names:
-            raise ValueError(f"split {name!r} of dataset {dataset_name} has no column 'retrieved_passages'")
+    for split in splits.values():
         for retrieved in split["retrieved_passages"]:
             for row in retrieved:
                 passages.setdefault(row["docid"], Passage(row["docid"], row["title"], row["text"]))
     return list(passages.values())
+
+
+def example_queries(splits: DatasetDict) -> list[str]:
+    """A few queries of the last split, as a rule the test split."""
+    *_, last = splits.values()
+    return list(last[:NUM_EXAMPLES]["query"])
+
+
+def listed_passages(texts: Sequence[str]) -> list[Passage]:
+    """The texts as passages, numbered from 1.
+
+    Raises:
+        InputError: where the list or a text is empty, or over a limit.
+    """
+    if not texts:
+        raise InputError("The list of passages is empty; give at least one.")
+    numbered = enumerate(texts, start=1)
+    return _checked(
+        ((f"passage {number}", Passage(str(number), "", text.strip())) for number, text in numbered),
+        "the list of passages",
+    )
 
 
 def pasted_passages(text: str) -> list[Passage]:
@@ -84,7 +115,7 @@ def _from_jsonl(text: str, place: str) -> Iterator[tuple[str, Passage]]:
     for number, line in _lines(text):
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{place} {number}: not JSON.") from error
         if not isinstance(row, dict) or not isinstance(row.get("_id"), str | int):
             raise InputError(f'{place} {number}: expected an object with "_id" and "text".')
@@ -118,7 +149,18 @@ def _checked(located: Iterator[tuple[str, Passage]], source: str) -> list[Passag
             raise InputError(f"{place}: empty text.")
         if len(passage.contents) > MAX_PASSAGE_CHARACTERS:
             raise InputError(f"{place}: longer than {MAX_PASSAGE_CHARACTERS:,} characters; split it.")
+        if not _is_unicode(passage.docid + passage.contents):
+            raise InputError(f"{place}: holds characters that are not valid text.")
         if len(passages) == MAX_PASSAGES:
             raise InputError(f"More than {MAX_PASSAGES:,} passages in {source}; leave some out.")
         passages.append(passage)
     return passages
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether `text` can be written as UTF-8: JSON can spell half a surrogate pair, which cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -18,17 +18,17 @@ CSS = """
   margin: 0 0 .6rem; background: var(--block-background-fill); overflow-wrap: anywhere; }
 .stages .line { display: flex; gap: .5rem; align-items: baseline; }
 .stages .title { font-weight: 600; flex: 1; }
-.stages .move { white-space: nowrap; font-variant-numeric: tabular-nums; color: var(--body-text-color-subdued); }
+.stages .move { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .stages .up { color: #15803d; } .dark .stages .up { color: #4ade80; }
 .stages .down { color: #b45309; } .dark .stages .down { color: #fbbf24; }
 .stages .score { display: flex; gap: .5rem; align-items: center; font-size: .8rem; margin: .25rem 0;
-  color: var(--body-text-color-subdued); font-variant-numeric: tabular-nums; }
+  font-variant-numeric: tabular-nums; }
 .stages .bar { flex: 1; height: 6px; border-radius: 3px; background: var(--border-color-primary); }
 .stages .bar i { display: block; height: 100%; border-radius: 3px; background: var(--color-accent); }
 .stages .text { white-space: pre-line; font-size: .9rem; line-height: 1.45; }
 .stages summary { cursor: pointer; }
 .stages details[open] summary .excerpt { display: none; }
-.stages details[open] summary::after { content: "show less"; color: var(--body-text-color-subdued); }
+.stages details[open] summary::after { content: "show less"; opacity: .7; }
 .stages mark { background: color-mix(in srgb, var(--color-accent) 30%, transparent); color: inherit;
   border-radius: 3px; }
 .summary { margin: 0 0 .75rem; }
@@ -80,7 +80,7 @@ def _summary(query: str, reranking: Reranking, linkable: bool) -> str:
     link = f' · <a href="?q={quote(query, safe="")}">link to this query</a>' if linkable else ""
     return (
         f'<p class="summary">{len(reranking.passages)} candidates of {reranking.num_searched:,} passages · '
-        f"BM25 {reranking.first_stage_seconds * 1000:.0f} ms · "
+        f"BM25 {reranking.first_stage_seconds * 1000:.1f} ms · "
         f"TWOLAR {reranking.reranking_seconds:.2f} s{link}</p>"
     )
 
