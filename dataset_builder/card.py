@@ -13,6 +13,7 @@ from dataset_builder.folder import BuildFolder, read_examples
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.settings import BuildSettings
 
+SPLITS = ("train", "test")
 TEMPLATES = Path(__file__).parent.parent / "model_cards"
 
 
@@ -52,11 +53,11 @@ def count_build(folder: BuildFolder) -> Statistics:
 def write_card(folder: BuildFolder, settings: BuildSettings) -> None:
     """Write the card of a build, aside and renamed. The same build gives the same bytes."""
     unfinished = folder.card.with_suffix(".unfinished")
-    unfinished.write_text(render_card(count_build(folder), settings), encoding="utf-8")
+    unfinished.write_text(render_card(folder, count_build(folder), settings), encoding="utf-8")
     os.replace(unfinished, folder.card)
 
 
-def render_card(statistics: Statistics, settings: BuildSettings) -> str:
+def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSettings) -> str:
     """The card's Markdown, with YAML metadata that tells `load_dataset` where the splits are."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -66,7 +67,7 @@ def render_card(statistics: Statistics, settings: BuildSettings) -> str:
     environment.filters["format_count"] = "{:,}".format
     name = Path(settings.output_dir).name
     return environment.get_template("dataset_card.md.jinja").render(
-        card_data=_card_data(statistics).to_yaml(),
+        card_data=_card_data(folder, statistics).to_yaml(),
         title=f"TWOLAR {name}",
         repo_id=f"twolar/{name}",
         corpus_name=Path(settings.corpus).name,
@@ -75,7 +76,11 @@ def render_card(statistics: Statistics, settings: BuildSettings) -> str:
     )
 
 
-def _card_data(statistics: Statistics) -> DatasetCardData:
+def _files(folder: BuildFolder, split: str) -> list[str]:
+    return [f"data/{path.name}" for path in sorted(folder.data.glob(f"{split}-*.parquet"))]
+
+
+def _card_data(folder: BuildFolder, statistics: Statistics) -> DatasetCardData:
     return DatasetCardData(
         task_categories=["text-ranking"],
         tags=["information-retrieval", "reranking", "distillation", "twolar"],
@@ -83,9 +88,7 @@ def _card_data(statistics: Statistics) -> DatasetCardData:
         configs=[
             {
                 "config_name": "default",
-                "data_files": [
-                    {"split": split, "path": f"data/*-{split}*.parquet"} for split in ("train", "test")
-                ],
+                "data_files": [{"split": split, "path": _files(folder, split)} for split in SPLITS],
             }
         ],
     )

@@ -4,6 +4,7 @@
 what is published is its output.
 """
 
+import hashlib
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import datasets
 
-from dataset_builder.card import write_card
+from dataset_builder.card import SPLITS, write_card
 from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, read_examples, read_queries
 from dataset_builder.records import FEATURES, RankingExample
@@ -46,7 +47,7 @@ class Distill20k(datasets.GeneratorBasedBuilder):
             datasets.SplitGenerator(
                 name, gen_kwargs={"folder": folder, "held_out": held_out, "test": name == "test"}
             )
-            for name in ("train", "test")
+            for name in SPLITS
         ]
 
     def _generate_examples(
@@ -96,8 +97,22 @@ def write_parquet(folder: BuildFolder, settings: BuildSettings) -> None:
     )
     builder.download_and_prepare(output_dir=str(unfinished), file_format="parquet")
     (unfinished / "dataset_info.json").unlink()
-    write_card(folder, settings)
+    _name_by_content(unfinished)
     os.replace(unfinished, folder.data)
+    write_card(folder, settings)
+
+
+def _name_by_content(data: Path) -> None:
+    """Name each file `{split}-00000-of-00001-{digest}.parquet`.
+
+    `load_dataset` caches a folder under its name and its card's file names alone: without the digest, a
+    dataset that was built anew would be read from the cache of the old one.
+    """
+    for split in SPLITS:
+        files = sorted(data.glob(f"*-{split}*.parquet"))
+        for number, file in enumerate(files):
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+            file.rename(data / f"{split}-{number:05d}-of-{len(files):05d}-{digest}.parquet")
 
 
 def _examples_in_order(folder: BuildFolder) -> Iterator[RankingExample]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from datasets import load_dataset
 
 from tests.conftest import PLANETS
 
@@ -67,6 +68,15 @@ def test_load_dataset_reads_the_folder_from_elsewhere_with_the_documented_featur
         assert ranks == list(range(1, len(ranks) + 1))
         assert row["teacher"] == "rank-fusion"
     assert {row["retriever"] for row in rows} == {0, 4, 5, 6}
+
+
+def test_a_dataset_built_anew_under_the_same_name_is_not_read_from_the_old_ones_cache(unbroken, tmp_path):
+    counts = []
+    for number in ("6", "8"):
+        output = tmp_path / number / "same-name"
+        assert run([*command(unbroken[0], output), "--num_queries", number]).returncode == 0
+        counts.append(sum(load_dataset(str(output), cache_dir=str(tmp_path / "cache")).num_rows.values()))
+    assert counts == [6, 8]
 
 
 def test_the_card_says_what_the_teacher_is_and_where_the_splits_are(unbroken):
