@@ -29,7 +29,8 @@ def refuse_finished(arguments: DistillationArguments) -> None:
     folder = Path(str(arguments.output_dir))
     if (folder / "all_results.json").is_file():
         raise InputError(f"{folder} holds a finished training; choose another --output_dir or delete it")
-    if folder.is_dir() and any(folder.iterdir()) and not any(folder.glob("checkpoint-*")):
+    found = {path.name for path in folder.glob("*")} - {"runs"}  # TensorBoard's, written from the start
+    if found and not any(name.startswith("checkpoint-") for name in found):
         raise InputError(f"{folder} is not empty and holds no training; choose another --output_dir")
 
 
