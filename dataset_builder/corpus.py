@@ -2,11 +2,11 @@
 
 import csv
 import gzip
+import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from dataset_builder.errors import InputError
 from dataset_builder.records import Passage
@@ -105,11 +105,11 @@ def _read_tsv(path: Path) -> Iterator[tuple[str, Passage]]:
             yield place, Passage(fields[0], fields[1] if len(fields) == 3 else "", fields[-1])
 
 
-def _open_text(path: Path) -> IO[bytes]:
+def _open_text(path: Path) -> io.BufferedIOBase:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def _decoded_lines(path: Path, file: IO[bytes]) -> Iterator[tuple[str, str]]:
+def _decoded_lines(path: Path, file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
     number = 0
     try:
         for number, line in enumerate(file, start=1):

@@ -26,7 +26,9 @@ def load_encoder(name_or_path: str) -> SentenceTransformer:
 
 def build_faiss_index(passages: PassageStore, encoder: SentenceTransformer, path: Path) -> None:
     """Encode every passage (title and text) into an exact inner-product index at `path`."""
-    index = faiss.IndexFlatIP(encoder.get_embedding_dimension())
+    dimension = encoder.get_embedding_dimension()
+    assert dimension is not None
+    index = faiss.IndexFlatIP(dimension)
     with tqdm(total=len(passages), desc="encoding passages", unit="passage") as progress:
         for batch in batched(passages, ENCODING_BATCH):
             index.add(_encode(encoder, [passage.contents for passage in batch]))
