@@ -39,6 +39,7 @@ MAX_WAITING = 200
 VARIABLES = {"checkpoint": "TWOLAR_MODEL", "dataset": "TWOLAR_DATASET"}
 
 Loaded = TypeVar("Loaded")
+Skipped = dict[str, str]
 
 
 class RankedPassage(TypedDict):
@@ -65,18 +66,21 @@ class Demo:
         self._bundled = FirstStage(distinct_passages(splits))
         self._reranker.rank("warm up", ["The first call is slow."])
 
-    def page(self, query: str, pasted: str = "", upload: str | None = None) -> str:
-        """The results as HTML; what is wrong with the input, in their place."""
+    def page(self, query: str | None, pasted: str | None = None, upload: str | None = None) -> str:
+        """The results as HTML; what is wrong with the input, in their place. An untouched field is None."""
+        query, pasted = query or "", pasted or ""
         try:
             own = pasted_passages(pasted) + (uploaded_passages(Path(upload)) if upload else [])
             return results_html(query.strip(), self._search(query, own), linkable=not own)
         except InputError as error:
             return problem_html(str(error))
 
-    def linked_page(self, request: gr.Request) -> tuple[str, str]:
+    def linked_page(self, request: gr.Request) -> tuple[str | Skipped, str | Skipped]:
         """The query that the page's address asks for (`?q=`), and its results."""
-        query = request.query_params.get("q", "")
-        return query, self.page(query) if query else ""
+        query = request.query_params.get("q")
+        if not query:
+            return gr.skip(), gr.skip()  # an empty text would wipe out what the visitor has begun to type
+        return query, self.page(query)
 
     def rerank(self, query: str, passages: list[str] | None = None, top_k: int = 10) -> list[RankedPassage]:
         """Rank passages by their relevance to a query.
@@ -169,7 +173,7 @@ if __name__ == "__main__":
         os.environ.get(VARIABLES["dataset"], DEFAULT_DATASET),
     )
     build_page(demo).launch(
-        theme=gr.themes.Default(font="system-ui", font_mono="ui-monospace"),
+        theme=gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),
         css=CSS,
         max_file_size=MAX_FILE_BYTES,
         inbrowser=sys.stdout.isatty(),
