@@ -12,7 +12,6 @@ from typing import TypedDict, TypeVar
 
 import gradio as gr
 from passages import (
-    MAX_FILE_BYTES,
     MAX_PASSAGES,
     InputError,
     Passage,
@@ -36,6 +35,7 @@ EXAMPLES = [
     "wait until several threads are done",
 ]
 MAX_WAITING = 200
+MAX_FILE_BYTES = 5 * 2**20
 VARIABLES = {"checkpoint": "TWOLAR_MODEL", "dataset": "TWOLAR_DATASET"}
 
 Loaded = TypeVar("Loaded")

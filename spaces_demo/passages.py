@@ -9,7 +9,7 @@ from datasets import DatasetDict, load_dataset
 
 MAX_PASSAGES = 1000
 MAX_PASSAGE_CHARACTERS = 20_000
-MAX_FILE_BYTES = 2_000_000
+MAX_CHARACTERS = 2_000_000
 NUM_EXAMPLES = 4
 
 
@@ -94,8 +94,6 @@ def uploaded_passages(path: Path) -> list[Passage]:
     """
     if path.suffix not in _READERS:
         raise InputError(f"{path.name}: unknown file type; upload a .txt, .jsonl or .tsv file.")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise InputError(f"{path.name} is larger than {MAX_FILE_BYTES / 1e6:.0f} MB; upload a part of it.")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -144,20 +142,24 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _checked(located: Iterator[tuple[str, Passage]], source: str) -> list[Passage]:
     passages: list[Passage] = []
+    num_characters = 0
     for place, passage in located:
         if not passage.text:
             raise InputError(f"{place}: empty text.")
         if len(passage.contents) > MAX_PASSAGE_CHARACTERS:
             raise InputError(f"{place}: longer than {MAX_PASSAGE_CHARACTERS:,} characters; split it.")
-        if not _is_unicode(passage.docid + passage.contents):
+        if not is_unicode(passage.docid + passage.contents):
             raise InputError(f"{place}: holds characters that are not valid text.")
         if len(passages) == MAX_PASSAGES:
             raise InputError(f"More than {MAX_PASSAGES:,} passages in {source}; leave some out.")
+        num_characters += len(passage.contents)
+        if num_characters > MAX_CHARACTERS:
+            raise InputError(f"More than {MAX_CHARACTERS:,} characters in {source}; leave some out.")
         passages.append(passage)
     return passages
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether `text` can be written as UTF-8: JSON can spell half a surrogate pair, which cannot."""
     try:
         text.encode()

@@ -7,7 +7,7 @@ from typing import Protocol, TypedDict
 
 import bm25s
 import numpy as np
-from passages import InputError, Passage
+from passages import InputError, Passage, is_unicode
 
 MAX_QUERY_CHARACTERS = 500
 NUM_CANDIDATES = 50
@@ -112,6 +112,8 @@ def checked_query(query: str) -> str:
         raise InputError("The query is empty; type a question or a few words.")
     if len(query) > MAX_QUERY_CHARACTERS:
         raise InputError(f"The query has {len(query):,} characters; shorten it to {MAX_QUERY_CHARACTERS}.")
+    if not is_unicode(query):
+        raise InputError("The query holds characters that are not valid text; type it again.")
     return query
 
 

@@ -41,8 +41,11 @@ def test_a_small_collection_is_reranked_even_where_no_word_matches(query, texts)
     assert [entry.first_stage_score for entry in reranking.passages] == [0.0] * len(texts)
 
 
-@pytest.mark.parametrize(("query", "message"), [(" ", "is empty"), ("q" * 501, "shorten it to 500")])
-def test_a_query_that_is_empty_or_too_long_is_refused(query, message):
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [(" ", "is empty"), ("q" * 501, "shorten it to 500"), ("\ud800", "not valid text")],
+)
+def test_a_query_that_is_empty_too_long_or_no_text_is_refused(query, message):
     with pytest.raises(InputError, match=message):
         rerank(query, collection("red"), LastFirst())
 
