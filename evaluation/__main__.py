@@ -10,8 +10,9 @@ from evaluation.collections import JudgedCollection, load_collection
 from evaluation.first_stage import BM25_NAME, first_stage_run, open_passages
 from evaluation.measures import MAIN_MEASURE, per_query
 from evaluation.report import Report, SystemResult, write_reports
+from evaluation.score_cache import ScoreCache
 from evaluation.significance import bootstrap_interval, compare
-from evaluation.systems import SystemRun, load_run, load_scorer, parse_named, rerank
+from evaluation.systems import SystemRun, load_run, parse_named, rerank
 
 
 def main() -> None:
@@ -33,10 +34,11 @@ def evaluate(collection: JudgedCollection, arguments: argparse.Namespace) -> Rep
     candidates = first_stage_run(collection, arguments.first_stage, passages, arguments.top_k, work)
     systems = [SystemRun(Path(arguments.first_stage).stem, candidates)]
     texts = _texts(candidates, passages, collection)
+    cache = ScoreCache(arguments.output_dir / "scores.sqlite")
     for spec in arguments.model:
         name, model = parse_named(spec)
         print(f"{collection.name}: scoring with {name}", flush=True)
-        systems.append(rerank(name, load_scorer(model), candidates, collection.queries, texts))
+        systems.append(rerank(name, model, cache, candidates, collection.queries, texts))
     systems += [load_run(spec, candidates) for spec in arguments.run]
     _check_names(systems)
     for system in systems:

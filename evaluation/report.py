@@ -107,6 +107,7 @@ def _system_json(result: SystemResult) -> dict[str, object]:
     return {
         "means": {name: mean(values) for name, values in result.values.items()},
         "interval": result.interval,
+        "revision": system.revision,
         "seconds": system.seconds,
         "num_pairs": system.num_pairs,
         "per_query": result.values[MAIN_MEASURE],

@@ -1,28 +1,27 @@
 """What is compared: a reranker, a bi-encoder's cosine, or a ready-made run."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
 from dataset_builder.trec_run import Run, ordered, read_run
+from evaluation.score_cache import Pair, ScoreCache, Scorer, model_revision
 
 COSINE = "cosine:"
-
-Pair = tuple[str, str]
-Scorer = Callable[[Sequence[Pair]], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class SystemRun:
-    """A system's run; `seconds` and `num_pairs` are 0 where nothing was scored here."""
+    """A system's run. `seconds`, `num_pairs`: of what was scored now, not read from the cache or a run file."""
 
     name: str
     run: Run
     seconds: float = 0.0
     num_pairs: int = 0
+    revision: str = ""
 
 
 def parse_named(spec: str) -> tuple[str, str]:
@@ -32,19 +31,35 @@ def parse_named(spec: str) -> tuple[str, str]:
 
 
 def rerank(
-    name: str, scorer: Scorer, candidates: Run, queries: dict[str, str], texts: dict[str, str]
+    name: str, model: str, cache: ScoreCache, candidates: Run, queries: dict[str, str], texts: dict[str, str]
 ) -> SystemRun:
-    """Score every candidate and order each query's by score."""
+    """Score every candidate that `cache` does not hold, and order each query's by score.
+
+    Args:
+        model: as `load_scorer` takes it; loaded only where a score is missing.
+    """
     keys = [(query_id, hit.docid) for query_id, hits in candidates.items() for hit in hits]
-    start = time.perf_counter()
-    scores = scorer([(queries[query_id], texts[docid]) for query_id, docid in keys])
-    seconds = time.perf_counter() - start
+    pairs = [(queries[query_id], texts[docid]) for query_id, docid in keys]
+    revision = _revision(model)
+    missing, seconds = cache.missing(revision, pairs), 0.0
+    if missing:
+        scorer = load_scorer(model)
+        start = time.perf_counter()
+        cache.fill(revision, missing, scorer)
+        seconds = time.perf_counter() - start
     by_query: dict[str, dict[str, float]] = {query_id: {} for query_id in candidates}
-    for (query_id, docid), score in zip(keys, scores, strict=True):
+    for (query_id, docid), score in zip(keys, cache.scores(revision, pairs), strict=True):
         by_query[query_id][docid] = score
-    return SystemRun(
-        name, {query_id: ordered(found) for query_id, found in by_query.items()}, seconds, len(keys)
-    )
+    run = {query_id: ordered(found) for query_id, found in by_query.items()}
+    return SystemRun(name, run, seconds, len(missing), revision)
+
+
+def _revision(model: str) -> str:
+    kind = COSINE if model.startswith(COSINE) else ""
+    try:
+        return kind + model_revision(model_path(model.removeprefix(COSINE)))
+    except (OSError, ValueError) as error:
+        raise InputError(f"model {model} cannot be loaded ({str(error).splitlines()[0]})") from error
 
 
 def load_scorer(model: str) -> Scorer:

@@ -51,6 +51,24 @@ def test_first_stage_cosine_and_run_file_stand_in_one_table(collection, tmp_path
     assert len(list((tmp_path / "runs").rglob("minilm.txt"))) == 1
 
 
+def test_a_second_call_reads_the_cached_scores_and_gives_the_same(collection, tmp_path):
+    command = (
+        "--collection",
+        collection,
+        "--model",
+        "minilm=cosine:all-MiniLM-L6-v2",
+        "--output_dir",
+        tmp_path,
+    )
+    first = run(*command)
+    before = json.loads((tmp_path / "results.json").read_text())[0]["systems"]["minilm"]
+    second = run(*command)
+    after = json.loads((tmp_path / "results.json").read_text())[0]["systems"]["minilm"]
+    assert first.returncode == second.returncode == 0
+    assert before["num_pairs"] > 0 and after["num_pairs"] == 0
+    assert before["means"] == after["means"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
