@@ -34,12 +34,13 @@ $(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
 $(RESULTS)/results.json: $(STUDENT)/all_results.json
 	@echo "evaluating on hand-written questions, test split ($(RESULTS))"
 	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 \
-		--output_dir $(RESULTS)/first_stage
+		--output_dir $(RESULTS)/first_stage > /dev/null
 	@$(RUN) -m dataset_builder order $(DATASET) --queries $(QUESTIONS)/queries.jsonl \
 		--run $(RESULTS)/first_stage/python_questions-test/bm25.txt --output $(RESULTS)/rank-fusion.txt
 	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 --output_dir $(RESULTS) \
 		--first_stage $(RESULTS)/first_stage/python_questions-test/bm25.txt \
-		--model MiniLM=cosine:all-MiniLM-L6-v2 student=$(STUDENT) --run teacher=$(RESULTS)/rank-fusion.txt
+		--model MiniLM=cosine:all-MiniLM-L6-v2 student=$(STUDENT) --run teacher=$(RESULTS)/rank-fusion.txt \
+		> $(RESULTS)/evaluation.log
 
 ## Try the student in the browser.
 demo: setup
