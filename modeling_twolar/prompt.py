@@ -13,6 +13,9 @@ def prompt_template(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerFa
 
     The prompt's own tokens count as special tokens, so `truncation="only_second"` shortens the document
     alone and never loses `Relevant:`, where the authors' code cuts the string's end.
+
+    A text alone is a query with an empty passage: transformers drops an empty second text, and
+    `tokenizer("q", "")` has to mean the same as a batch that holds the pair.
     """
     pieces = {
         "<query>": _ids(tokenizer, QUERY_PREFIX.rstrip()),
@@ -26,7 +29,7 @@ def prompt_template(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerFa
     ]
     special += [{"id": token, "ids": [tokenizer.eos_token_id], "tokens": [token]} for token in end]
     template = TemplateProcessing(
-        single=" ".join(["$A", *end]),
+        single=" ".join(["<query>", "$A", "<document>", "<relevant>", *end]),
         pair=" ".join(["<query>", "$A", "<document>", "$B", "<relevant>", *end]),
         special_tokens=special,
     )
@@ -37,7 +40,7 @@ def segments_template(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizer
     """A BERT tokenizer whose pairs are two whole texts: `[CLS] query [SEP]`, then `[CLS] passage [SEP]`."""
     cls_token, sep_token = tokenizer.cls_token, tokenizer.sep_token
     template = TemplateProcessing(
-        single=f"{cls_token}:0 $A:0 {sep_token}:0",
+        single=f"{cls_token}:0 $A:0 {sep_token}:0 {cls_token}:1 {sep_token}:1",
         pair=f"{cls_token}:0 $A:0 {sep_token}:0 {cls_token}:1 $B:1 {sep_token}:1",
         special_tokens=[(cls_token, tokenizer.cls_token_id), (sep_token, tokenizer.sep_token_id)],
     )

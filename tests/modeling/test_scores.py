@@ -139,3 +139,20 @@ def test_a_score_that_is_not_finite_names_the_passage(tiny_t5):
 )
 def test_odd_and_huge_texts_are_scored(minilm, query, passage):
     assert minilm.score([(query, passage)]).isfinite().all()
+
+
+@pytest.mark.parametrize(("tied", "feed_forward"), [(True, "relu"), (False, "gated-gelu")])
+def test_the_packed_decoder_step_equals_transformers_own(tiny_t5, tied, feed_forward):
+    model = TwolarForReranking.from_backbone(tiny_t5(tied, feed_forward))
+    queries, passages = map(list, zip(*mixed_pairs(30), strict=True))
+    batch = model.tokenizer(queries, passages, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        packed = model(**batch).logits
+    padded = model(**batch).logits
+    assert padded.requires_grad
+    torch.testing.assert_close(packed, padded.detach(), atol=1e-5, rtol=0)
+
+
+def test_an_empty_passage_means_the_same_alone_and_in_a_batch(tiny_t5, minilm):
+    for tokenizer in (TwolarForReranking.from_backbone(tiny_t5(True, "relu")).tokenizer, minilm.tokenizer):
+        assert tokenizer("red planet", "")["input_ids"] == tokenizer(["red planet"], [""])["input_ids"][0]

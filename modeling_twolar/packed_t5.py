@@ -1,0 +1,148 @@
+"""T5's first decoder step on a CPU: real tokens only, and no key or value that one step does not need.
+
+Two savings over `T5Model.forward`, both exact up to rounding:
+
+- The encoder's matrix products run over the batch's real tokens, laid end to end; only attention looks at
+  one pair at a time.
+- For one decoder position with vector q, cross-attention over the encoder's vectors h needs no matrix of
+  keys and values: q·(W_k h) = (W_kᵀ q)·h, and the sum of a·(W_v h) is W_v applied to the sum of a·h. That is
+  a seventh of all multiplications at flan-t5-base's shape.
+"""
+
+from collections.abc import Iterator
+from math import pi, sqrt
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers.activations import NewGELUActivation
+from transformers.models.t5.modeling_t5 import (
+    T5Attention,
+    T5DenseActDense,
+    T5DenseGatedActDense,
+    T5LayerNorm,
+    T5Model,
+    T5Stack,
+)
+
+# Rows of an activation that are worked on at a time, so that they stay in the cache.
+CACHED_ROWS = 64
+# Rows that the encoder works on at a time; matrix products of more rows are not faster, only larger.
+ENCODER_ROWS = 1024
+
+
+def first_decoder_step(
+    backbone: T5Model, input_ids: torch.Tensor, attention_mask: torch.Tensor
+) -> torch.Tensor:
+    """The decoder's output at its first step, (batch, d_model), of a `T5Model` in evaluation mode."""
+    real = attention_mask.bool()
+    hidden = backbone.shared(input_ids[real])
+    lengths = real.sum(dim=1).tolist()
+    encoded = torch.cat([_encode(backbone.encoder, rows, own) for rows, own in _slices(hidden, lengths)])
+    start = backbone.shared.weight[backbone.config.decoder_start_token_id]
+    return _decode(backbone.decoder, start.expand(len(lengths), -1), encoded, lengths)
+
+
+def _slices(hidden: torch.Tensor, lengths: list[int]) -> Iterator[tuple[torch.Tensor, list[int]]]:
+    """The rows and lengths of a few whole pairs at a time, about `ENCODER_ROWS` rows together."""
+    first, own = 0, []
+    for length in lengths:
+        own.append(length)
+        if sum(own) >= ENCODER_ROWS:
+            yield hidden[first : first + sum(own)], own
+            first, own = first + sum(own), []
+    if own:
+        yield hidden[first:], own
+
+
+def _encode(encoder: T5Stack, hidden: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    bias = _layers(encoder.block[0])[0].SelfAttention.compute_bias(max(lengths), max(lengths))
+    for block in encoder.block:
+        attention, dense = _layers(block)
+        normal = _normalised(attention.layer_norm, hidden)
+        hidden = hidden + _self_attention(attention.SelfAttention, normal, bias, lengths)
+        hidden += _feed_forward(dense.DenseReluDense, _normalised(dense.layer_norm, hidden))
+    return _normalised(encoder.final_layer_norm, hidden)
+
+
+def _self_attention(
+    attention: T5Attention, hidden: torch.Tensor, bias: torch.Tensor, lengths: list[int]
+) -> torch.Tensor:
+    heads = (attention.n_heads, attention.key_value_proj_dim)
+    query, key, value = (
+        project(hidden).unflatten(1, heads).transpose(0, 1)
+        for project in (attention.q, attention.k, attention.v)
+    )
+    mixed = hidden.new_empty(len(hidden), *heads)
+    for start, length in _spans(lengths):
+        own = slice(start, start + length)
+        pair = scaled_dot_product_attention(
+            query[None, :, own],
+            key[None, :, own],
+            value[None, :, own],
+            attn_mask=bias[:, :, :length, :length],
+            scale=1.0,
+        )
+        mixed[own] = pair[0].transpose(0, 1)
+    return attention.o(mixed.flatten(1))
+
+
+def _decode(decoder: T5Stack, state: torch.Tensor, encoded: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    for block in decoder.block:
+        itself, cross, dense = _layers(block)
+        # A single position attends to itself with weight one: what is left is its value.
+        own_value = itself.SelfAttention.v(_normalised(itself.layer_norm, state))
+        state = state + itself.SelfAttention.o(own_value)
+        normal = _normalised(cross.layer_norm, state)
+        state += _cross_attention(cross.EncDecAttention, normal, encoded, lengths)
+        state += _feed_forward(dense.DenseReluDense, _normalised(dense.layer_norm, state))
+    return _normalised(decoder.final_layer_norm, state)
+
+
+def _cross_attention(
+    attention: T5Attention, state: torch.Tensor, encoded: torch.Tensor, lengths: list[int]
+) -> torch.Tensor:
+    heads = (attention.n_heads, attention.key_value_proj_dim)
+    key, value = (project.weight.unflatten(0, heads) for project in (attention.k, attention.v))
+    query = torch.einsum("bhk,hkd->bhd", attention.q(state).unflatten(1, heads), key)
+    mixed = torch.empty_like(query)
+    for pair, (start, length) in enumerate(_spans(lengths)):
+        own = encoded[start : start + length]
+        mixed[pair] = (query[pair] @ own.T).softmax(dim=-1) @ own
+    return attention.o(torch.einsum("bhd,hkd->bhk", mixed, value).flatten(1))
+
+
+def _feed_forward(dense: T5DenseActDense | T5DenseGatedActDense, hidden: torch.Tensor) -> torch.Tensor:
+    if isinstance(dense, T5DenseActDense):
+        return dense.wo(dense.act(dense.wi(hidden)))
+    return dense.wo(_gated(dense.act, dense.wi_0(hidden), dense.wi_1(hidden)))
+
+
+def _gated(act: nn.Module, gate: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """act(gate) * hidden, written into `hidden`."""
+    for rows, own_gate in zip(hidden.split(CACHED_ROWS), gate.split(CACHED_ROWS), strict=True):
+        rows.mul_(_gelu(own_gate) if isinstance(act, NewGELUActivation) else act(own_gate))
+    return hidden
+
+
+def _gelu(hidden: torch.Tensor) -> torch.Tensor:
+    """GELU's tanh approximation as x · sigmoid(2 sqrt(2/π) (x + 0.044715 x³)), faster than torch's kernel."""
+    inner = (hidden * hidden).mul_(0.044715).add_(1).mul_(hidden)
+    return inner.mul_(2 * sqrt(2 / pi)).sigmoid_().mul_(hidden)
+
+
+def _normalised(norm: T5LayerNorm, hidden: torch.Tensor) -> torch.Tensor:
+    norms = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True, dtype=torch.float32)
+    scale = torch.rsqrt(norms.square_().div_(hidden.shape[-1]).add_(norm.variance_epsilon))
+    return (hidden * scale).to(norm.weight.dtype).mul_(norm.weight)
+
+
+def _layers(block: nn.Module) -> list[Any]:
+    return list(cast(nn.ModuleList, block.layer))
+
+
+def _spans(lengths: list[int]) -> list[tuple[int, int]]:
+    """Start and length of each pair's rows."""
+    starts = torch.tensor([0, *lengths]).cumsum(0).tolist()
+    return list(zip(starts, lengths, strict=False))
