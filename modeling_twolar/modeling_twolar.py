@@ -5,7 +5,7 @@ ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('fa
 """
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from .backbones import load_backbone
 from .configuration_twolar import TwolarConfig
 from .head import ScoringHead
 from .packaging import copy_code
+from .quantization import quantize_linears
 from .readouts import CLOSED_GATE, Segments, make_readout
 from .scoring import RerankingModel
 
@@ -35,6 +36,7 @@ class TwolarForReranking(RerankingModel):
     base_model_prefix = "backbone"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
+    _is_quantized = False
     _no_split_modules = ["T5Block", "BertLayer"]  # noqa: RUF012
 
     def __init__(self, config: TwolarConfig) -> None:
@@ -114,10 +116,29 @@ class TwolarForReranking(RerankingModel):
         loss = None if labels is None else nn.functional.mse_loss(scores, labels.view(-1).float())
         return SequenceClassifierOutput(loss=loss, logits=scores[:, None])
 
+    def quantize(self, scheme: Literal["int8"] = "int8") -> "TwolarForReranking":
+        """This model with int8 matrix products, for scoring on a CPU; the weights are gone afterwards.
+
+        Of a T5 only the encoder, where the work is; `quantization.py` says how activations are rounded.
+
+        Raises:
+            ValueError: for another scheme, a model that is not on a CPU, or a PyTorch without oneDNN.
+        """
+        if scheme != "int8":
+            raise ValueError(f"quantization scheme {scheme!r} is not 'int8', the only one")
+        is_t5 = self.config.readout == "decoder_step"
+        quantize_linears(self.backbone.encoder if is_t5 else self.backbone)
+        self._is_quantized = True
+        return self.float().eval().requires_grad_(False)
+
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any
     ) -> None:
         """Write weights, configuration, tokenizer and this code: a folder that loads anywhere."""
+        if self._is_quantized:
+            raise ValueError(
+                "an int8 model cannot be saved; save it before quantize, and quantize after loading"
+            )
         super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
         if is_main_process:
             copy_code(os.fspath(save_directory))
