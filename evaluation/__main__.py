@@ -1,120 +1,161 @@
-"""Evaluates rerankers over one first stage, with significance: `python -m evaluation --help`."""
+"""Evaluates rerankers over a first stage, with significance: `python -m evaluation --help`."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_builder.errors import InputError, run_cli
-from dataset_builder.passage_store import PassageStore
-from dataset_builder.trec_run import Run, write_run
-from evaluation.collections import JudgedCollection, load_collection
-from evaluation.first_stage import BM25_NAME, first_stage_run, open_passages
-from evaluation.measures import MAIN_MEASURE, per_query
-from evaluation.report import Report, SystemResult, write_reports
+from dataset_builder.trec_run import write_run
+from evaluation.collections import JudgedCollection, LocalFiles, is_prebuilt, load_collection, load_prebuilt
+from evaluation.first_stage import BM25_NAME, Candidates, retrieve
+from evaluation.plots import slug
+from evaluation.reference import load_published
+from evaluation.report import Report, correct_together, make_report
+from evaluation.results_folder import all_tables, write_results
 from evaluation.score_cache import ScoreCache
-from evaluation.significance import bootstrap_interval, compare
 from evaluation.systems import SystemRun, load_run, parse_named, rerank
 
 
 def main() -> None:
     """Evaluate every system on every collection; print the tables and write them, the runs and a JSON file."""
     arguments = _parser().parse_args()
-    reports = []
-    for folder in arguments.collection:
-        collection = load_collection(folder, arguments.split, arguments.corpus, arguments.limit_queries)
-        reports.append(evaluate(collection, arguments))
-        print(f"\n{reports[-1].markdown()}\n")
-    write_reports(reports, arguments.output_dir)
-    print(f"written to {arguments.output_dir}: results.md, results.json and the runs")
+    first_stages = _first_stages(arguments)
+    published = [] if arguments.reference is None else load_published(arguments.reference)
+    collections = [_load(spec, arguments) for spec in arguments.collection]
+    _require_distinct(
+        [collection.name for collection in collections], "collections", "--collection NAME=FOLDER"
+    )
+    pairs = zip(collections, first_stages, strict=True)
+    reports = [evaluate(collection, first_stage, arguments) for collection, first_stage in pairs]
+    _refuse_unused_runs(arguments.run, reports)
+    reports = correct_together(reports)
+    for table in all_tables(reports, published):
+        print(f"\n{table.markdown()}")
+    write_results(reports, published, arguments.output_dir)
+    print(f"\nwritten to {arguments.output_dir}: results.md, .tex and .json, plots/ and the runs")
 
 
-def evaluate(collection: JudgedCollection, arguments: argparse.Namespace) -> Report:
+def evaluate(collection: JudgedCollection, first_stage: str, arguments: argparse.Namespace) -> Report:
     """All systems on one collection; the first stage comes first and is the baseline."""
-    passages = open_passages(collection, arguments.output_dir / "indexes")
-    work = arguments.output_dir / "indexes"
-    candidates = first_stage_run(collection, arguments.first_stage, passages, arguments.top_k, work)
-    systems = [SystemRun(Path(arguments.first_stage).stem, candidates)]
-    texts = _texts(candidates, passages, collection)
+    candidates = retrieve(collection, first_stage, arguments.top_k, arguments.output_dir / "indexes")
+    systems = [SystemRun(candidates.name, candidates.run), *_rerankers(collection, candidates, arguments)]
+    runs = [load_run(spec, collection.queries) for spec in arguments.run]
+    systems += [run for run in runs if run is not None]
+    _require_distinct([system.name for system in systems], "systems", "--model NAME=PATH")
+    for system in systems:
+        path = arguments.output_dir / slug(collection.name) / f"{slug(system.name)}.txt"
+        write_run(path, system.run, slug(system.name))
+    relevant_from = arguments.relevant_from or collection.relevant_from
+    return make_report(collection, candidates, systems, arguments.top_k, arguments.seed, relevant_from)
+
+
+def _rerankers(
+    collection: JudgedCollection, candidates: Candidates, arguments: argparse.Namespace
+) -> list[SystemRun]:
     cache = ScoreCache(arguments.output_dir / "scores.sqlite")
+    systems = []
     for spec in arguments.model:
         name, model = parse_named(spec)
         print(f"{collection.name}: scoring with {name}", flush=True)
-        systems.append(rerank(name, model, cache, candidates, collection.queries, texts))
-    systems += [load_run(spec, candidates) for spec in arguments.run]
-    _check_names(systems)
-    for system in systems:
-        write_run(
-            arguments.output_dir / _slug(collection.name) / f"{system.name}.txt", system.run, system.name
-        )
-    return _report(collection, systems, arguments)
+        system = rerank(name, model, cache, candidates, collection.queries)
+        print(f"{system.num_pairs} passages, {system.num_cached} of them scored before", flush=True)
+        systems.append(system)
+    return systems
 
 
-def _report(collection: JudgedCollection, systems: list[SystemRun], arguments: argparse.Namespace) -> Report:
-    seed, relevant_from = arguments.seed, arguments.relevant_from
-    values = {system.name: per_query(collection.qrels, system.run, relevant_from) for system in systems}
-    main = {
-        name: [found[MAIN_MEASURE][query_id] for query_id in collection.qrels]
-        for name, found in values.items()
-    }
-    results = [SystemResult(s, values[s.name], bootstrap_interval(main[s.name], seed)) for s in systems]
-    return Report(
-        collection, arguments.top_k, seed, relevant_from, results, compare(main, systems[0].name, seed)
+def _load(spec: str, arguments: argparse.Namespace) -> JudgedCollection:
+    local = LocalFiles(arguments.index, arguments.topics, arguments.qrels)
+    if is_prebuilt(spec):
+        return load_prebuilt(spec, local, arguments.limit_queries)
+    if local != LocalFiles():
+        raise InputError(f"--index, --topics and --qrels stand in for downloads, and {spec} needs none")
+    name, folder = parse_named(spec)
+    return load_collection(
+        Path(folder),
+        arguments.split,
+        arguments.corpus,
+        arguments.limit_queries,
+        name if "=" in spec else None,
     )
 
 
-def _texts(candidates: Run, passages: PassageStore, collection: JudgedCollection) -> dict[str, str]:
-    docids = list(dict.fromkeys(hit.docid for hits in candidates.values() for hit in hits))
-    try:
-        return {passage.docid: passage.contents for passage in passages.get(docids)}
-    except KeyError as error:
-        raise InputError(f"the first stage has passage {error}, which {collection.corpus} has not") from error
+def _first_stages(arguments: argparse.Namespace) -> Sequence[str]:
+    """One a collection: where a single one is given, it serves all."""
+    given, count = arguments.first_stage, len(arguments.collection)
+    if len(given) not in (1, count):
+        raise InputError(f"{len(given)} first stages for {count} collections: give one, or one for each")
+    if count > 1 and (arguments.index or arguments.topics or arguments.qrels):
+        raise InputError("--index, --topics and --qrels need a single --collection")
+    return given * count if len(given) == 1 else given
 
 
-def _check_names(systems: list[SystemRun]) -> None:
-    names = [system.name for system in systems]
+def _require_distinct(names: Sequence[str], what: str, mend: str) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"two systems are called {twice!r}; name them apart: --model NAME=PATH")
+        raise InputError(f"two {what} are called {twice!r}; name them apart: {mend}")
 
 
-def _slug(name: str) -> str:
-    return name.replace(" (", "-").rstrip(")")
+def _refuse_unused_runs(specs: Sequence[str], reports: Sequence[Report]) -> None:
+    names = {result.system.name for report in reports for result in report.results}
+    unused = next((spec for spec in specs if parse_named(spec)[0] not in names), None)
+    if unused is not None:
+        raise InputError(f"run {unused} has no query of any collection")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--collection",
-        type=Path,
         nargs="+",
         required=True,
-        help="folders with queries.jsonl and qrels/, in BEIR's layout",
+        help="dl19, dl20, ..., scifact or another collection of Pyserini's; or [NAME=]folder with queries.jsonl "
+        "and qrels/, in BEIR's layout",
     )
-    parser.add_argument(
-        "--corpus", help="the passages, where the collection's folder has none; or python-stdlib"
+    add("--corpus", help="the passages, where a folder has none; or python-stdlib")
+    add("--split", default="test", help="which qrels/SPLIT.tsv of a folder")
+    add(
+        "--index",
+        type=Path,
+        help="a local Lucene index in place of the download, for a collection of Pyserini's",
     )
-    parser.add_argument("--split", default="test", help="which qrels/SPLIT.tsv")
-    parser.add_argument(
-        "--first_stage", default=BM25_NAME, help="bm25 (Lucene, built here) or a TREC run file"
+    add("--topics", type=Path, help="a local file of its queries: id, tab, text; or .jsonl")
+    add("--qrels", type=Path, help="a local TREC file of its judgments")
+    add(
+        "--first_stage",
+        nargs="+",
+        default=[BM25_NAME],
+        help="bm25, a TREC run file or, for a collection of Pyserini's, splade, dense or a condition of its "
+        "tables; one for all collections, or one for each",
     )
-    parser.add_argument("--top_k", type=int, default=100, help="candidates a query (the paper: 100)")
-    parser.add_argument(
+    add("--top_k", type=_positive, default=100, help="candidates a query (the paper: 100)")
+    add(
         "--model",
         nargs="*",
         default=[],
         help="[NAME=]checkpoint, or [NAME=]cosine:bi-encoder; none: first stage alone",
     )
-    parser.add_argument("--run", nargs="*", default=[], help="[NAME=]run file of another system")
-    parser.add_argument(
-        "--limit_queries", type=int, help="a quick look: only the first so many judged queries"
+    add("--run", nargs="*", default=[], help="[NAME=]run file of another system")
+    add(
+        "--reference",
+        nargs="*",
+        type=Path,
+        help="print published figures too: the shipped ones, or of these files",
     )
-    parser.add_argument("--output_dir", type=Path, default=Path("runs"), help="tables, runs and indexes")
-    parser.add_argument(
+    add("--limit_queries", type=_positive, help="a quick look: only the first so many judged queries")
+    add("--output_dir", type=Path, default=Path("runs"), help="tables, plots, runs, indexes and scores")
+    add(
         "--relevant_from",
-        type=int,
-        default=1,
-        help="lowest grade that MRR, MAP and R count as relevant (TREC-DL: 2)",
+        type=_positive,
+        help="lowest grade that MRR, MAP and R count as relevant (default: 1; TREC-DL by name: 2)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the randomization test")
+    add("--seed", type=int, default=0, help="of the bootstrap and the randomization test")
     return parser
 
 

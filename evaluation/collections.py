@@ -1,4 +1,4 @@
-"""A judged collection in BEIR's layout: queries, judgments and, there or elsewhere, a corpus."""
+"""A judged collection: a folder in BEIR's layout, or one of Pyserini's by name."""
 
 import hashlib
 import json
@@ -8,25 +8,71 @@ from pathlib import Path
 
 from dataset_builder.corpus import PYTHON_STDLIB
 from dataset_builder.errors import InputError
+from evaluation.prebuilt import PrebuiltCorpus
+from evaluation.pyserini_tables import binary_cutoff, tabled_collections
 
 Qrels = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
+class LocalFiles:
+    """Paths that take the place of what Pyserini would download: a Lucene index, topics, judgments."""
+
+    index: Path | None = None
+    topics: Path | None = None
+    qrels: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedCollection:
-    """`queries`: the judged ones, id → text. `qrels`: id → docid → grade. `corpus`: as `read_corpus` takes it."""
+    """`queries`: the judged ones, id → text. `qrels`: id → docid → grade.
+
+    `corpus`: as `read_corpus` takes it, or Pyserini's. `relevant_from`: lowest grade that MRR, MAP and R count
+    as relevant by this collection's convention. `sha256`: of queries and judgments.
+    """
 
     name: str
     queries: dict[str, str]
     qrels: Qrels
-    corpus: str
+    corpus: str | PrebuiltCorpus
     sha256: str
+    relevant_from: int = 1
 
 
-def load_collection(folder: Path, split: str, corpus: str | None, limit: int | None) -> JudgedCollection:
+def is_prebuilt(name: str) -> bool:
+    """Whether `name` is a collection of Pyserini's tables, and not a folder here."""
+    return name in tabled_collections() and not Path(name).is_dir()
+
+
+def load_prebuilt(name: str, local: LocalFiles, limit: int | None) -> JudgedCollection:
+    """A collection of Pyserini's tables (`dl19`, `scifact`, ...); downloads what is not in its cache.
+
+    Args:
+        limit: only the first so many judged queries.
+
+    Raises:
+        InputError: for a file that cannot be downloaded or used.
+    """
+    tabled = tabled_collections()[name]
+    corpus = PrebuiltCorpus(tabled, local.index)
+    texts = _read_topics(local.topics) if local.topics else corpus.topics()
+    qrels = _read_trec_qrels(local.qrels or corpus.qrels_path())
+    judged = [query_id for query_id in qrels if query_id in texts][:limit]
+    if not judged:
+        raise InputError(f"{name}: no topic is judged; --topics and --qrels must belong together")
+    queries = {query_id: texts[query_id] for query_id in judged}
+    grades = {query_id: qrels[query_id] for query_id in judged}
+    digest = hashlib.sha256(json.dumps([queries, grades]).encode()).hexdigest()
+    return JudgedCollection(name, queries, grades, corpus, digest, binary_cutoff(tabled.qrels))
+
+
+def load_collection(
+    folder: Path, split: str, corpus: str | None, limit: int | None, name: str | None = None
+) -> JudgedCollection:
     """Read `queries.jsonl` and `qrels/{split}.tsv` of `folder`.
 
     Args:
+        name: what tables call it; by default the folder's name and the split.
         corpus: where the passages are; by default the folder itself.
         limit: only the first so many judged queries.
 
@@ -43,7 +89,7 @@ def load_collection(folder: Path, split: str, corpus: str | None, limit: int | N
         raise InputError(f"{qrels_path} judges query {missing!r}, which {queries_path} has not")
     judged = list(qrels)[:limit]
     return JudgedCollection(
-        name=f"{folder.resolve().name} ({split})",
+        name=name or f"{folder.resolve().name} ({split})",
         queries={query_id: texts[query_id] for query_id in judged},
         qrels={query_id: qrels[query_id] for query_id in judged},
         corpus=corpus or _corpus_of(folder),
@@ -69,6 +115,34 @@ def _read_queries(path: Path) -> dict[str, str]:
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f'{place}: expected an object with "_id" and "text"') from error
     return queries
+
+
+def _read_topics(path: Path) -> dict[str, str]:
+    """Queries of a local file: BEIR's `.jsonl`, or a TREC topics file of `id <tab> text` lines."""
+    if not path.is_file():
+        raise InputError(f"topics {path} do not exist")
+    if path.suffix == ".jsonl":
+        return _read_queries(path)
+    queries: dict[str, str] = {}
+    for place, line in _lines(path):
+        query_id, tab, text = line.partition("\t")
+        if not tab:
+            raise InputError(f"{place}: expected id, tab, query text")
+        queries[query_id] = text
+    return queries
+
+
+def _read_trec_qrels(path: Path) -> Qrels:
+    if not path.is_file():
+        raise InputError(f"qrels {path} do not exist")
+    qrels: Qrels = {}
+    for place, line in _lines(path):
+        try:
+            query_id, _, docid, grade = line.split()
+            qrels.setdefault(query_id, {})[docid] = int(grade)
+        except ValueError as error:
+            raise InputError(f"{place}: expected query-id, 0, docid and an integer grade") from error
+    return qrels
 
 
 def _read_qrels(path: Path) -> Qrels:

@@ -1,6 +1,8 @@
-"""The candidates that every reranker gets: BM25 over the collection's corpus, or a run file."""
+"""The candidates that every reranker gets: from BM25 or another first stage, or from a run file."""
 
 import hashlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.corpus import read_corpus
@@ -9,35 +11,64 @@ from dataset_builder.passage_store import PassageStore
 from dataset_builder.retrievers.lucene import BM25, build_lucene_index
 from dataset_builder.trec_run import Run, ordered, read_run
 from evaluation.collections import JudgedCollection
+from evaluation.prebuilt import PrebuiltCorpus
 
 BM25_NAME = "bm25"
 
 
-def open_passages(collection: JudgedCollection, work: Path) -> PassageStore:
-    """The collection's passages, stored under `work` at first use."""
-    path = work / _key(collection) / "passages.sqlite"
-    return PassageStore(path) if path.is_file() else PassageStore.build(path, read_corpus(collection.corpus))
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The passages to rerank. `run`: each query's, in trec_eval's order. `texts`: docid → contents."""
+
+    name: str
+    run: Run
+    texts: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """Of queries' candidates and their texts: what exactly was reranked."""
+        listed = [[query_id, [hit.docid for hit in hits]] for query_id, hits in self.run.items()]
+        return hashlib.sha256(json.dumps([listed, sorted(self.texts.items())]).encode()).hexdigest()
 
 
-def first_stage_run(
-    collection: JudgedCollection, first_stage: str, passages: PassageStore, top_k: int, work: Path
-) -> Run:
-    """The best `top_k` passages of each judged query, in trec_eval's order.
+def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Candidates:
+    """The best `top_k` passages of each judged query.
+
+    Args:
+        first_stage: `bm25`, a run file or, for a collection of Pyserini's, what `PrebuiltCorpus.search` takes.
+        work: folder of indexes and stored passages, reused by a second call.
 
     Raises:
-        InputError: for a run that holds none of the queries.
+        InputError: for a run that cannot be read or holds none of the queries, or a passage without a text.
     """
-    run = (
-        _bm25(collection, passages, top_k, work) if first_stage == BM25_NAME else read_run(Path(first_stage))
-    )
+    if isinstance(collection.corpus, PrebuiltCorpus):
+        passages: PassageStore | PrebuiltCorpus = collection.corpus
+        is_run = Path(first_stage).is_file()
+        run = read_run(Path(first_stage)) if is_run else _prebuilt(collection, first_stage, top_k, work)
+    else:
+        passages = _open_passages(collection.corpus, work)
+        is_run = first_stage != BM25_NAME
+        run = read_run(Path(first_stage)) if is_run else _bm25(collection, passages, top_k, work)
     found = {query_id: run[query_id][:top_k] for query_id in collection.queries if run.get(query_id)}
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
-    return found
+    name = Path(first_stage).stem if is_run else first_stage
+    return Candidates(name, found, _texts(found, passages, collection))
+
+
+def _prebuilt(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Run:
+    assert isinstance(collection.corpus, PrebuiltCorpus)
+    return collection.corpus.search(first_stage, collection.queries, top_k, work)
+
+
+def _open_passages(corpus: str, work: Path) -> PassageStore:
+    path = work / _key(corpus) / "passages.sqlite"
+    return PassageStore(path) if path.is_file() else PassageStore.build(path, read_corpus(corpus))
 
 
 def _bm25(collection: JudgedCollection, passages: PassageStore, top_k: int, work: Path) -> Run:
-    index = work / _key(collection) / "lucene"
+    assert isinstance(collection.corpus, str)
+    index = work / _key(collection.corpus) / "lucene"
     if not index.is_dir():
         build_lucene_index(passages, index)
     hits = BM25(index).search(list(collection.queries.values()), top_k)
@@ -47,7 +78,17 @@ def _bm25(collection: JudgedCollection, passages: PassageStore, top_k: int, work
     }
 
 
-def _key(collection: JudgedCollection) -> str:
-    path = Path(collection.corpus)
+def _texts(run: Run, passages: PassageStore | PrebuiltCorpus, collection: JudgedCollection) -> dict[str, str]:
+    docids = list(dict.fromkeys(hit.docid for hits in run.values() for hit in hits))
+    try:
+        return {passage.docid: passage.contents for passage in passages.get(docids)}
+    except KeyError as error:
+        raise InputError(
+            f"the first stage has passage {error}, which the corpus of {collection.name} has not"
+        ) from error
+
+
+def _key(corpus: str) -> str:
+    path = Path(corpus)
     version = f"{path.stat().st_size} {path.stat().st_mtime_ns}" if path.is_file() else ""
-    return hashlib.sha256(f"{collection.corpus} {version}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{corpus} {version}".encode()).hexdigest()[:16]

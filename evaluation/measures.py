@@ -1,15 +1,28 @@
 """The measures of a run: the code of the `evaluate` metric in `metrics/reranking`, over hits."""
 
+from collections.abc import Sequence
+
+from ir_measures import nDCG
+
 from dataset_builder.trec_run import Run
 from evaluation.collections import Qrels
-from evaluation.metrics.reranking.reranking import MEASURES, PerQuery, mean, per_query_values
+from evaluation.metrics.reranking.reranking import MEASURES, PerQuery, mean, measure_values, per_query_values
 
-__all__ = ["MAIN_MEASURE", "MEASURES", "PerQuery", "mean", "per_query"]
+__all__ = ["MAIN_MEASURE", "MEASURES", "PerQuery", "mean", "ndcg_by_depth", "per_query"]
 
 MAIN_MEASURE = "nDCG@10"
 
 
 def per_query(qrels: Qrels, run: Run, relevant_from: int = 1) -> PerQuery:
     """Measure → query → value; see `per_query_values`."""
-    scores = {query_id: {hit.docid: hit.score for hit in hits} for query_id, hits in run.items()}
-    return per_query_values(qrels, scores, relevant_from)
+    return per_query_values(qrels, _scores(run), relevant_from)
+
+
+def ndcg_by_depth(qrels: Qrels, run: Run, depths: Sequence[int]) -> list[float]:
+    """Mean nDCG@k over the judged queries, for each depth k."""
+    values = measure_values([nDCG @ depth for depth in depths], qrels, _scores(run))
+    return [mean(values[str(nDCG @ depth)]) for depth in depths]
+
+
+def _scores(run: Run) -> dict[str, dict[str, float]]:
+    return {query_id: {hit.docid: hit.score for hit in hits} for query_id, hits in run.items()}

@@ -1,20 +1,13 @@
-"""What an evaluation found, as a table for people and a JSON file for cards."""
+"""What an evaluation found on one collection, and as a JSON record for cards."""
 
-import json
-import os
-import platform
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from evaluation.collections import JudgedCollection
-from evaluation.measures import MAIN_MEASURE, MEASURES, PerQuery, mean
-from evaluation.significance import Comparison
+from evaluation.first_stage import Candidates
+from evaluation.measures import MAIN_MEASURE, MEASURES, PerQuery, mean, per_query
+from evaluation.significance import Comparison, bootstrap_interval, compare, holm
 from evaluation.systems import SystemRun
-
-PACKAGES = ("torch", "transformers", "ir_measures", "pyserini", "sentence-transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,93 +18,85 @@ class SystemResult:
     values: PerQuery
     interval: tuple[float, float]
 
+    @property
+    def main(self) -> float:
+        """Mean nDCG@10."""
+        return mean(self.values[MAIN_MEASURE])
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All systems on one collection. The first is the baseline that the others are compared with."""
+    """All systems on one collection. The first is the first stage, which the others are compared with."""
 
     collection: JudgedCollection
+    candidates: Candidates
     top_k: int
     seed: int
     relevant_from: int
     results: Sequence[SystemResult]
     comparisons: Sequence[Comparison]
 
-    def markdown(self) -> str:
-        """One row a system; `▲` and `▼` mark a significant difference of nDCG@10 from the first row."""
-        marks = {comparison.system: _mark(comparison) for comparison in self.comparisons}
-        p_values = {comparison.system: f"{comparison.p_holm:.4f}" for comparison in self.comparisons}
-        header = ["system", *MEASURES, "95% interval", "p", "passages/s"]
-        rows = [
-            [
-                result.system.name,
-                *(
-                    f"{mean(values):.4f}{marks.get(result.system.name, '') if name == MAIN_MEASURE else ''}"
-                    for name, values in result.values.items()
-                ),
-                "{:.4f} to {:.4f}".format(*result.interval),
-                p_values.get(result.system.name, ""),
-                _speed(result.system),
-            ]
-            for result in self.results
-        ]
-        return "\n".join(
-            [
-                f"### {self.collection.name}: {len(self.collection.qrels)} queries",
-                "",
-                _table(header, rows),
-                "",
-                self._notes(),
-            ]
-        )
-
-    def _notes(self) -> str:
-        baseline = self.results[0].system.name
-        return (
-            f"The best {self.top_k} of the first stage are reranked. ▲ ▼: {MAIN_MEASURE} differs from {baseline}'s "
-            "(paired randomization test, Holm-corrected p < 0.05). Interval: bootstrap over queries. Ties: by docid, "
-            "descending, as trec_eval breaks them. judged@10: share of the top 10 that was judged."
-        )
+    @property
+    def marks(self) -> dict[str, str]:
+        """System → `▲` or `▼` where its nDCG@10 differs significantly from the first stage's."""
+        return {found.system: _mark(found) for found in self.comparisons}
 
     def to_json(self) -> dict[str, object]:
         """Everything a model card needs to quote these figures."""
         return {
             "collection": self.collection.name,
             "collection_sha256": self.collection.sha256,
+            "first_stage": self.candidates.name,
+            "candidates_sha256": self.candidates.sha256,
             "num_queries": len(self.collection.qrels),
             "top_k": self.top_k,
             "seed": self.seed,
             "relevant_from": self.relevant_from,
-            "command": " ".join(["python -m evaluation", *sys.argv[1:]]),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             "systems": {result.system.name: _system_json(result) for result in self.results},
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
         }
 
 
-def write_reports(reports: Sequence[Report], folder: Path) -> None:
-    """Write `results.json` and `results.md`, aside first and then renamed."""
-    texts = {
-        "results.json": json.dumps([report.to_json() for report in reports], indent=2, ensure_ascii=False),
-        "results.md": "\n\n".join(report.markdown() for report in reports),
+def make_report(
+    collection: JudgedCollection,
+    candidates: Candidates,
+    systems: Sequence[SystemRun],
+    top_k: int,
+    seed: int,
+    relevant_from: int,
+) -> Report:
+    """Measure `systems`, the first of which is the first stage, and compare the others with it."""
+    values = {system.name: per_query(collection.qrels, system.run, relevant_from) for system in systems}
+    main = {
+        name: [found[MAIN_MEASURE][query_id] for query_id in collection.qrels]
+        for name, found in values.items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        unfinished = folder / f"{name}.unfinished"
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        os.replace(unfinished, folder / name)
+    results = [SystemResult(s, values[s.name], bootstrap_interval(main[s.name], seed)) for s in systems]
+    comparisons = compare(main, systems[0].name, seed)
+    return Report(collection, candidates, top_k, seed, relevant_from, results, comparisons)
 
 
-def _system_json(result: SystemResult) -> dict[str, object]:
-    system = result.system
-    return {
-        "means": {name: mean(values) for name, values in result.values.items()},
-        "interval": result.interval,
-        "revision": system.revision,
-        "seconds": system.seconds,
-        "num_pairs": system.num_pairs,
-        "per_query": result.values[MAIN_MEASURE],
-    }
+def correct_together(reports: Sequence[Report]) -> list[Report]:
+    """Correct the p-values of all collections as one family (Holm): they stand in one table."""
+    p_values = [found.p_randomization for report in reports for found in report.comparisons]
+    corrected = iter(holm(p_values))
+    return [
+        replace(report, comparisons=[replace(found, p_holm=next(corrected)) for found in report.comparisons])
+        for report in reports
+    ]
+
+
+def overall(reports: Sequence[Report]) -> Mapping[str, Mapping[str, SystemResult]]:
+    """System → collection → result, over all reports; every first stage is called `first stage`."""
+    found: dict[str, dict[str, SystemResult]] = {FIRST_STAGE: {}}
+    for report in reports:
+        for position, result in enumerate(report.results):
+            name = FIRST_STAGE if position == 0 else result.system.name
+            found.setdefault(name, {})[report.collection.name] = result
+    return found
+
+
+FIRST_STAGE = "first stage"
 
 
 def _mark(comparison: Comparison) -> str:
@@ -120,15 +105,15 @@ def _mark(comparison: Comparison) -> str:
     return " ▲" if comparison.difference > 0 else " ▼"
 
 
-def _speed(system: SystemRun) -> str:
-    return f"{system.num_pairs / system.seconds:.0f}" if system.seconds else ""
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    lines = [
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in (header, rule, *rows)
-    ]
-    return "\n".join(f"| {line} |" for line in lines)
+def _system_json(result: SystemResult) -> dict[str, object]:
+    system = result.system
+    return {
+        "means": {name: mean(result.values[name]) for name in MEASURES},
+        "interval": result.interval,
+        "revision": system.revision,
+        "seconds": system.seconds,
+        "num_pairs": system.num_pairs,
+        "num_cached": system.num_cached,
+        "passages_per_second": system.passages_per_second,
+        "per_query": result.values,
+    }

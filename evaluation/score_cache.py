@@ -2,50 +2,55 @@
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from huggingface_hub import HfApi
 
-CHUNK = 2000
+CHUNK = 500
 WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer.json", "modules.json")
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS timed_scores (key BLOB PRIMARY KEY, score REAL, seconds REAL) WITHOUT ROWID"
+)
 
 Pair = tuple[str, str]
 Scorer = Callable[[Sequence[Pair]], Sequence[float]]
 
 
 class ScoreCache:
-    """Scores by model revision, query and passage; each 2,000 are on disk before the next are scored."""
+    """Scores by model revision, query and passage; each 500 are on disk before the next are scored."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path)
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, score REAL) WITHOUT ROWID"
-        )
+        self._connection.execute(SCHEMA)
 
     def missing(self, revision: str, pairs: Iterable[Pair]) -> list[Pair]:
         """The distinct pairs that this revision has not scored yet."""
         return [pair for pair in dict.fromkeys(pairs) if self._get(revision, pair) is None]
 
     def fill(self, revision: str, pairs: Sequence[Pair], scorer: Scorer) -> None:
-        """Score `pairs` and keep the scores."""
+        """Score `pairs` and keep the scores, each with its share of its chunk's time."""
         for start in range(0, len(pairs), CHUNK):
             chunk = pairs[start : start + CHUNK]
-            rows = [(_key(revision, pair), score) for pair, score in zip(chunk, scorer(chunk), strict=True)]
+            began = time.perf_counter()
+            scores = scorer(chunk)
+            seconds = (time.perf_counter() - began) / len(chunk)
+            rows = [(_key(revision, pair), score, seconds) for pair, score in zip(chunk, scores, strict=True)]
             with self._connection:
-                self._connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?)", rows)
+                self._connection.executemany("INSERT OR REPLACE INTO timed_scores VALUES (?, ?, ?)", rows)
 
-    def scores(self, revision: str, pairs: Iterable[Pair]) -> list[float]:
-        """The scores of pairs that were all scored before."""
+    def scores(self, revision: str, pairs: Iterable[Pair]) -> tuple[list[float], float]:
+        """The scores of pairs that were all scored before, and the seconds that took when it was done."""
         found = [self._get(revision, pair) for pair in pairs]
-        assert None not in found
-        return [score for score in found if score is not None]
+        known = [row for row in found if row is not None]
+        assert len(known) == len(found)
+        return [score for score, _ in known], sum(seconds for _, seconds in known)
 
-    def _get(self, revision: str, pair: Pair) -> float | None:
-        query = "SELECT score FROM scores WHERE key = ?"
-        row = self._connection.execute(query, (_key(revision, pair),)).fetchone()
-        return None if row is None else row[0]
+    def _get(self, revision: str, pair: Pair) -> tuple[float, float] | None:
+        query = "SELECT score, seconds FROM timed_scores WHERE key = ?"
+        return self._connection.execute(query, (_key(revision, pair),)).fetchone()
 
 
 def model_revision(name_or_path: str) -> str:

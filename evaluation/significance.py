@@ -76,3 +76,20 @@ def bootstrap_interval(values: Sequence[float], seed: int) -> tuple[float, float
     drawn = np.random.default_rng(seed).integers(0, len(sample), size=(RESAMPLES, len(sample)))
     low, high = np.percentile(sample[drawn].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
+
+
+def seed_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """95% percentile interval of the mean over trainings and queries, both drawn with replacement.
+
+    Args:
+        values: (num_seeds, num_queries).
+    """
+    generator = np.random.default_rng(seed)
+    num_seeds, num_queries = values.shape
+    seeds = generator.integers(0, num_seeds, size=(RESAMPLES, num_seeds))
+    # How often each training was drawn weighs its row: (resamples, num_seeds) @ (num_seeds, num_queries).
+    weights = (seeds[:, :, None] == np.arange(num_seeds)).mean(axis=1)
+    queries = generator.integers(0, num_queries, size=(RESAMPLES, num_queries))
+    means = np.take_along_axis(weights @ values, queries, axis=1).mean(axis=1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(low), float(high)

@@ -1,13 +1,16 @@
 """What is compared: a reranker, a bi-encoder's cosine, or a ready-made run."""
 
-import time
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
 from dataset_builder.trec_run import Run, ordered, read_run
+from evaluation.first_stage import Candidates
 from evaluation.score_cache import Pair, ScoreCache, Scorer, model_revision
 
 COSINE = "cosine:"
@@ -15,13 +18,24 @@ COSINE = "cosine:"
 
 @dataclass(frozen=True, slots=True)
 class SystemRun:
-    """A system's run. `seconds`, `num_pairs`: of what was scored now, not read from the cache or a run file."""
+    """A system's run.
+
+    `seconds`, `num_pairs`: of scoring all of the run's passages, when that was done; 0 for a run file.
+    `num_cached`: how many of them were scored by an earlier call.
+    `revision`: hash of the weights or of the run file, or the Hub's commit.
+    """
 
     name: str
     run: Run
     seconds: float = 0.0
     num_pairs: int = 0
+    num_cached: int = 0
     revision: str = ""
+
+    @property
+    def passages_per_second(self) -> float | None:
+        """None for a run file."""
+        return self.num_pairs / self.seconds if self.seconds else None
 
 
 def parse_named(spec: str) -> tuple[str, str]:
@@ -31,27 +45,36 @@ def parse_named(spec: str) -> tuple[str, str]:
 
 
 def rerank(
-    name: str, model: str, cache: ScoreCache, candidates: Run, queries: dict[str, str], texts: dict[str, str]
+    name: str, model: str, cache: ScoreCache, candidates: Candidates, queries: dict[str, str]
 ) -> SystemRun:
     """Score every candidate that `cache` does not hold, and order each query's by score.
 
     Args:
         model: as `load_scorer` takes it; loaded only where a score is missing.
+
+    Raises:
+        InputError: for a model that cannot be loaded, or whose scores are not finite.
     """
-    keys = [(query_id, hit.docid) for query_id, hits in candidates.items() for hit in hits]
-    pairs = [(queries[query_id], texts[docid]) for query_id, docid in keys]
+    keys = [(query_id, hit.docid) for query_id, hits in candidates.run.items() for hit in hits]
+    pairs = [(queries[query_id], candidates.texts[docid]) for query_id, docid in keys]
     revision = _revision(model)
-    missing, seconds = cache.missing(revision, pairs), 0.0
+    missing = cache.missing(revision, pairs)
     if missing:
-        scorer = load_scorer(model)
-        start = time.perf_counter()
-        cache.fill(revision, missing, scorer)
-        seconds = time.perf_counter() - start
-    by_query: dict[str, dict[str, float]] = {query_id: {} for query_id in candidates}
-    for (query_id, docid), score in zip(keys, cache.scores(revision, pairs), strict=True):
+        _fill(model, cache, revision, missing)
+    scores, seconds = cache.scores(revision, pairs)
+    by_query: dict[str, dict[str, float]] = {query_id: {} for query_id in candidates.run}
+    for (query_id, docid), score in zip(keys, scores, strict=True):
         by_query[query_id][docid] = score
     run = {query_id: ordered(found) for query_id, found in by_query.items()}
-    return SystemRun(name, run, seconds, len(missing), revision)
+    return SystemRun(name, run, seconds, len(pairs), len(pairs) - len(missing), revision)
+
+
+def _fill(model: str, cache: ScoreCache, revision: str, missing: Sequence[Pair]) -> None:
+    scorer = load_scorer(model)
+    try:
+        cache.fill(revision, missing, scorer)
+    except ValueError as error:
+        raise InputError(f"model {model} cannot score ({str(error).splitlines()[0]})") from error
 
 
 def _revision(model: str) -> str:
@@ -74,17 +97,21 @@ def load_scorer(model: str) -> Scorer:
         raise InputError(f"model {model} cannot be loaded ({str(error).splitlines()[0]})") from error
 
 
-def load_run(spec: str, candidates: Run) -> SystemRun:
-    """A run file `NAME=PATH`, as it is, for the queries of `candidates`."""
+def load_run(spec: str, queries: Collection[str]) -> SystemRun | None:
+    """A run file `NAME=PATH`, as it is, for these queries; None where it has none of them."""
     name, path = parse_named(spec)
     run = read_run(Path(path))
-    return SystemRun(name, {query_id: run[query_id] for query_id in candidates if query_id in run})
+    shared = {query_id: run[query_id] for query_id in queries if query_id in run}
+    revision = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return SystemRun(name, shared, revision=revision) if shared else None
 
 
 def _reranker(path: str) -> Scorer:
     from modeling_twolar import TwolarForReranking
 
     model = TwolarForReranking.from_pretrained(path)
+    if torch.cuda.is_available():
+        torch.nn.Module.cuda(model)
     return lambda pairs: model.score(pairs).tolist()
 
 
@@ -95,7 +122,7 @@ def _cosine(name: str) -> Scorer:
 
     def score(pairs: Sequence[Pair]) -> list[float]:
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
-        vectors = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=True)
+        vectors = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         row = {text: vector for text, vector in zip(texts, vectors, strict=True)}
         return [float(row[query] @ row[passage]) for query, passage in pairs]
 

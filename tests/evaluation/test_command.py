@@ -1,72 +1,87 @@
-"""`python -m evaluation` on a small BEIR folder: real Lucene, real MiniLM, a run file."""
+"""`python -m evaluation` on small BEIR folders: real Lucene, real MiniLM, a real checkpoint, run files."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+import shutil
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from dataset_builder.packaged_model import model_path
+from modeling_twolar import TwolarForReranking
+
+MINILM = "minilm=cosine:all-MiniLM-L6-v2"
 
 
 @pytest.fixture
-def collection(planets):
-    folder = planets.parent
-    queries = [("q1", "which planet is red"), ("q2", "rings made of ice"), ("q3", "not judged")]
-    (folder / "queries.jsonl").write_text(
-        "".join(json.dumps({"_id": i, "text": t}) + "\n" for i, t in queries)
-    )
+def other_collection(collection, tmp_path_factory):
+    """The same passages, asked other questions."""
+    folder = tmp_path_factory.mktemp("other")
+    shutil.copy(collection / "corpus.jsonl", folder)
+    (folder / "queries.jsonl").write_text('{"_id": "p1", "text": "what is the windiest planet"}\n')
     (folder / "qrels").mkdir()
-    (folder / "qrels" / "test.tsv").write_text(
-        "query-id\tcorpus-id\tscore\nq1\tmars\t2\nq1\tjupiter\t1\nq2\tsaturn\t2\n"
-    )
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\np1\tneptune\t1\n")
     return folder
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "evaluation", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
 
 
-def test_first_stage_cosine_and_run_file_stand_in_one_table(collection, tmp_path):
+def test_models_and_a_run_file_on_two_collections_stand_in_one_table(
+    evaluation, collection, other_collection, tmp_path
+):
+    student = tmp_path / "student"
+    TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2")).save_pretrained(student)
     (tmp_path / "ideal.txt").write_text("q1 Q0 mars 1 2 x\nq1 Q0 jupiter 2 1 x\nq2 Q0 saturn 1 1 x\n")
-    result = run(
-        "--collection", collection, "--model", "minilm=cosine:all-MiniLM-L6-v2",
-        "--run", f"ideal={tmp_path / 'ideal.txt'}",
-        "--output_dir", tmp_path / "runs",
+    (tmp_path / "given.txt").write_text("p1 Q0 sun 1 2 x\np1 Q0 neptune 2 1 x\n")
+    out = tmp_path / "runs"
+    result = evaluation(
+        "--collection", f"red={collection}", f"windy={other_collection}",
+        "--first_stage", "bm25", tmp_path / "given.txt",
+        "--model", MINILM, student, "--run", f"ideal={tmp_path / 'ideal.txt'}", "--output_dir", out,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    report = json.loads((tmp_path / "runs" / "results.json").read_text())[0]
-    assert list(report["systems"]) == ["bm25", "minilm", "ideal"]
-    assert report["num_queries"] == 2
-    assert report["systems"]["ideal"]["means"]["nDCG@10"] == 1.0
-    assert report["systems"]["minilm"]["num_pairs"] > 0
-    assert "| bm25 " in result.stdout and "| ideal " in result.stdout
-    assert len(list((tmp_path / "runs").rglob("minilm.txt"))) == 1
+    red, windy = results(out)
+    assert list(red["systems"]) == ["bm25", "minilm", "student", "ideal"]
+    assert list(windy["systems"]) == ["given", "minilm", "student"]
+    assert red["systems"]["ideal"]["means"]["nDCG@10"] == 1.0
+    assert windy["systems"]["given"]["means"]["MRR@10"] == 0.5
+    assert windy["systems"]["student"]["means"]["MRR@10"] == 1.0
+    header = next(line for line in result.stdout.splitlines() if line.startswith("| system"))
+    assert [cell.strip() for cell in header.strip("|").split("|")] == [
+        "system",
+        "red",
+        "windy",
+        "mean",
+        "passages/s",
+    ]
+    assert {path.name for path in (out / "plots").iterdir()} == {
+        f"{name}-{plot}.png"
+        for name in ("red", "windy")
+        for plot in ("gain_by_query", "ndcg_by_depth", "quality_by_latency")
+    }
+    assert r"\begin{tabular}{lrrrr}" in (out / "results.tex").read_text()
 
 
-def test_a_second_call_reads_the_cached_scores_and_gives_the_same(collection, tmp_path):
-    command = (
-        "--collection",
-        collection,
-        "--model",
-        "minilm=cosine:all-MiniLM-L6-v2",
-        "--output_dir",
-        tmp_path,
-    )
-    first = run(*command)
-    before = json.loads((tmp_path / "results.json").read_text())[0]["systems"]["minilm"]
-    second = run(*command)
-    after = json.loads((tmp_path / "results.json").read_text())[0]["systems"]["minilm"]
-    assert first.returncode == second.returncode == 0
-    assert before["num_pairs"] > 0 and after["num_pairs"] == 0
-    assert before["means"] == after["means"]
+def test_the_record_says_where_each_figure_comes_from(evaluation, collection, tmp_path):
+    assert evaluation("--collection", collection, "--model", MINILM, "--output_dir", tmp_path).returncode == 0
+    record = results(tmp_path)[0]
+    assert record["command"].startswith(f"python -m evaluation --collection {collection}")
+    assert record["versions"]["torch"] and record["seed"] == 0 and record["num_queries"] == 2
+    assert len(record["collection_sha256"]) == len(record["candidates_sha256"]) == 64
+    system = record["systems"]["minilm"]
+    assert system["revision"].startswith("cosine:")
+    assert system["passages_per_second"] == pytest.approx(system["num_pairs"] / system["seconds"])
+    assert set(system["per_query"]["nDCG@10"]) == {"q1", "q2"}
+
+
+def test_a_second_call_reads_the_cached_scores_and_gives_the_same(evaluation, collection, tmp_path):
+    command = ("--collection", collection, "--model", MINILM, "--output_dir", tmp_path)
+    assert evaluation(*command).returncode == 0
+    before = results(tmp_path)[0]["systems"]["minilm"]
+    assert evaluation(*command).returncode == 0
+    after = results(tmp_path)[0]["systems"]["minilm"]
+    assert before["num_cached"] == 0 and after["num_cached"] == before["num_pairs"] > 0
+    assert before["means"] == after["means"] and before["seconds"] == after["seconds"]
 
 
 @pytest.mark.parametrize(
@@ -75,12 +90,21 @@ def test_a_second_call_reads_the_cached_scores_and_gives_the_same(collection, tm
         (["--collection", "nowhere"], "collection nowhere has no queries.jsonl"),
         (["--split", "dev"], "has no qrels/dev.tsv"),
         (["--first_stage", "missing.txt"], "run missing.txt does not exist"),
+        (["--first_stage", "bm25", "bm25"], "2 first stages for 1 collections"),
         (["--model", "no/such-model"], "model no/such-model cannot be loaded"),
+        (["--index", "somewhere"], "--index, --topics and --qrels stand in for downloads"),
+        (["--reference", "none.yaml"], "reference none.yaml does not exist"),
     ],
 )
-def test_bad_input_gets_one_line_and_exit_code_2(collection, tmp_path, arguments, message):
-    result = run("--collection", collection, "--output_dir", tmp_path / "runs", *arguments)
+def test_bad_input_gets_one_line_and_exit_code_2(evaluation, collection, tmp_path, arguments, message):
+    result = evaluation("--collection", collection, "--output_dir", tmp_path / "runs", *arguments)
     assert result.returncode == 2
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and message in errors[0]
     assert not (tmp_path / "runs" / "results.json").exists()
+
+
+def test_a_run_file_of_none_of_the_collections_is_refused(evaluation, collection, tmp_path):
+    (tmp_path / "other.txt").write_text("z9 Q0 mars 1 2 x\n")
+    result = evaluation("--collection", collection, "--run", tmp_path / "other.txt", "--output_dir", tmp_path)
+    assert result.returncode == 2 and "has no query of any collection" in result.stderr

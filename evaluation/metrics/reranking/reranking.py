@@ -42,12 +42,17 @@ def per_query_values(qrels: Grades, scores: Scores, relevant_from: int = 1) -> P
         ValueError: for a score that is not a number.
     """
     measures = {name: _with_cutoff(measure, relevant_from) for name, measure in MEASURES.items()}
+    values = measure_values(list(measures.values()), qrels, scores)
+    return {name: values[str(measure)] for name, measure in measures.items()}
+
+
+def measure_values(measures: Sequence[ir_measures.Measure], qrels: Grades, scores: Scores) -> PerQuery:
+    """As `per_query_values`, for any measures of ir_measures, by their own names."""
     # Ranks instead of scores: not every implementation behind ir_measures breaks ties as trec_eval does.
     ranked = {query_id: _minus_ranks(query_id, found) for query_id, found in scores.items() if found}
-    values: PerQuery = {name: dict.fromkeys(qrels, 0.0) for name in measures}
-    names = {str(measure): name for name, measure in measures.items()}
-    for metric in ir_measures.iter_calc(measures.values(), qrels, ranked):
-        values[names[str(metric.measure)]][metric.query_id] = metric.value
+    values: PerQuery = {str(measure): dict.fromkeys(qrels, 0.0) for measure in measures}
+    for metric in ir_measures.iter_calc(measures, qrels, ranked):
+        values[str(metric.measure)][metric.query_id] = metric.value
     return values
 
 

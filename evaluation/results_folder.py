@@ -1,0 +1,36 @@
+"""The folder of results: tables, JSON record and plots, each written aside and then renamed."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.plots import write_plots
+from evaluation.provenance import provenance
+from evaluation.reference import Published
+from evaluation.report import Report
+from evaluation.tables import Table, details, overview
+
+
+def write_results(reports: Sequence[Report], published: Sequence[Published], folder: Path) -> None:
+    """Write `results.md`, `results.tex`, `results.json` and `plots/`."""
+    tables = all_tables(reports, published)
+    origin = provenance("evaluation")
+    write_text(folder / "results.md", "\n\n".join(table.markdown() for table in tables))
+    write_text(folder / "results.tex", "\n\n".join(table.latex() for table in tables))
+    records = [origin | report.to_json() for report in reports]
+    write_text(folder / "results.json", json.dumps(records, indent=2, ensure_ascii=False))
+    write_plots(reports, folder)
+
+
+def all_tables(reports: Sequence[Report], published: Sequence[Published]) -> list[Table]:
+    """The table over all collections, then each collection's."""
+    return [overview(reports, published), *(details(report) for report in reports)]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` and a line end, aside first and then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(text + "\n", encoding="utf-8")
+    os.replace(unfinished, path)

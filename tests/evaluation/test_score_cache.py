@@ -1,0 +1,53 @@
+"""Scores survive a kill: what was scored before it is read, not scored again."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from evaluation.score_cache import CHUNK, ScoreCache
+
+ROOT = Path(__file__).parents[2]
+PAIRS = [("query", f"passage {number}") for number in range(3 * CHUNK)]
+SCORING = """
+import sys, time
+from pathlib import Path
+from evaluation.score_cache import CHUNK, ScoreCache
+
+calls = 0
+
+def scorer(pairs):
+    global calls
+    calls += 1
+    if calls == 3:
+        print("two chunks are done", flush=True)
+        time.sleep(600)
+    return [float(len(passage)) for _, passage in pairs]
+
+pairs = [("query", f"passage {number}") for number in range(3 * CHUNK)]
+ScoreCache(Path(sys.argv[1])).fill("revision", pairs, scorer)
+"""
+
+
+def test_a_kill_loses_only_the_chunk_in_flight(tmp_path):
+    path = tmp_path / "scores.sqlite"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCORING, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "two chunks are done\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    cache = ScoreCache(path)
+    missing = cache.missing("revision", PAIRS)
+    assert missing == PAIRS[2 * CHUNK :]
+    cache.fill("revision", missing, lambda pairs: [float(len(passage)) for _, passage in pairs])
+    scores, seconds = cache.scores("revision", PAIRS)
+    assert scores == [float(len(passage)) for _, passage in PAIRS]
+    assert seconds > 0
+
+
+def test_another_revision_query_or_passage_is_another_score(tmp_path):
+    cache = ScoreCache(tmp_path / "scores.sqlite")
+    cache.fill("a", [("q", "p")], lambda pairs: [1.5])
+    assert cache.missing("a", [("q", "p"), ("q", "p2"), ("q2", "p")]) == [("q", "p2"), ("q2", "p")]
+    assert cache.missing("b", [("q", "p")]) == [("q", "p")]
