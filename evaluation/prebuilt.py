@@ -64,8 +64,8 @@ class PrebuiltCorpus:
         condition = self._condition(first_stage)
         index = self._index(condition)
         arguments = [*condition.arguments, "--hits", str(top_k + 1)]  # one more: some drop the query itself
-        if self.local_index and condition is self.tabled.bm25:
-            arguments[arguments.index("--index") + 1] = str(self.local_index.resolve())
+        if condition is self.tabled.bm25:  # others keep the name: Pyserini tunes BM25 by the index's name
+            arguments[arguments.index("--index") + 1] = str(Path(index).resolve())
         key = json.dumps([arguments, index, list(queries.items())])
         folder = work.resolve() / f"{self.tabled.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         if not (folder / "run.txt").is_file():
