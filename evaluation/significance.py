@@ -47,7 +47,9 @@ def t_test(differences: np.ndarray) -> float:
     """Two-sided p-value of Student's paired t-test; 1 where all differences are 0 or there is one query."""
     if len(differences) < 2 or not differences.any():
         return 1.0
-    return float(stats.ttest_1samp(differences, 0.0).pvalue) if differences.std() else 0.0
+    if np.allclose(differences, differences[0]):  # no variance to divide by
+        return 0.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
 def randomization_test(differences: np.ndarray, seed: int) -> float:

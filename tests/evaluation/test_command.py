@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from dataset_builder.packaged_model import model_path
+from evaluation.significance import holm
 from modeling_twolar import TwolarForReranking
 
 MINILM = "minilm=cosine:all-MiniLM-L6-v2"
@@ -46,6 +47,9 @@ def test_models_and_a_run_file_on_two_collections_stand_in_one_table(
     assert red["systems"]["ideal"]["means"]["nDCG@10"] == 1.0
     assert windy["systems"]["given"]["means"]["MRR@10"] == 0.5
     assert windy["systems"]["student"]["means"]["MRR@10"] == 1.0
+    comparisons = red["comparisons"] + windy["comparisons"]
+    together = holm([found["p_randomization"] for found in comparisons])
+    assert [found["p_holm"] for found in comparisons] == together
     header = next(line for line in result.stdout.splitlines() if line.startswith("| system"))
     assert [cell.strip() for cell in header.strip("|").split("|")] == [
         "system",
@@ -82,6 +86,27 @@ def test_a_second_call_reads_the_cached_scores_and_gives_the_same(evaluation, co
     after = results(tmp_path)[0]["systems"]["minilm"]
     assert before["num_cached"] == 0 and after["num_cached"] == before["num_pairs"] > 0
     assert before["means"] == after["means"] and before["seconds"] == after["seconds"]
+
+
+def test_published_figures_stand_beside_ours_only_over_the_same_first_stage(evaluation, collection, tmp_path):
+    table = """
+    source: A. Author, A Paper
+    first_stage: {stage}
+    top_k: 100
+    measure: nDCG@10
+    systems: {{{name}: {{planets: 0.4321, elsewhere: 0.1}}, {name} large: {{planets: ~}}}}
+    """
+    (tmp_path / "same.yaml").write_text(table.format(stage="bm25", name="Theirs"))
+    (tmp_path / "other.yaml").write_text(table.format(stage="splade", name="Others"))
+    references = ("--reference", tmp_path / "same.yaml", tmp_path / "other.yaml")
+    result = evaluation(
+        "--collection", f"planets={collection}", *references, "--output_dir", tmp_path / "out"
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.stdout.splitlines()]
+    for row in (["(Theirs)", "0.4321", ""], ["(Theirs large)", "", ""], ["(Others)", "", ""]):
+        assert row in rows
+    assert "not measured here: A. Author, A Paper (nDCG@10 over bm25's best 100)" in result.stdout
 
 
 @pytest.mark.parametrize(

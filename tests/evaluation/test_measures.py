@@ -1,38 +1,115 @@
 """The measures are trec_eval's, also with ties, missing queries and unjudged passages."""
 
+import itertools
+from pathlib import Path
+
+import evaluate
+import numpy as np
 import pytest
 import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from dataset_builder.errors import InputError
 from dataset_builder.trec_run import ordered, read_run, write_run
 from evaluation.measures import mean, per_query
-from evaluation.significance import bootstrap_interval, compare, holm, randomization_test, t_test
+from evaluation.significance import (
+    bootstrap_interval,
+    compare,
+    holm,
+    randomization_test,
+    seed_interval,
+    t_test,
+)
 
+ROOT = Path(__file__).parents[2]
 DOCIDS = [f"d{number}" for number in range(12)]
 QUERIES = ["q1", "q2", "q3"]
-TREC_EVAL = {"nDCG@5": "ndcg_cut_5", "nDCG@10": "ndcg_cut_10", "MAP": "map", "R@100": "recall_100"}
+TREC_EVAL = {
+    "nDCG@1": "ndcg_cut_1",
+    "nDCG@5": "ndcg_cut_5",
+    "nDCG@10": "ndcg_cut_10",
+    "MAP": "map",
+    "R@100": "recall_100",
+    "MRR@10": "recip_rank",
+}
 
 grades = st.dictionaries(st.sampled_from(DOCIDS), st.integers(0, 3), min_size=1, max_size=8)
-found = st.dictionaries(st.sampled_from(DOCIDS), st.sampled_from([0.0, 1.0, 2.0, 2.5]), min_size=1)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.fixed_dictionaries({q: grades for q in QUERIES}),
-    st.dictionaries(st.sampled_from(QUERIES), found, min_size=1),
+# 1 and 1 + 1e-9 are one number to trec_eval, which keeps scores in 32 bits.
+found = st.dictionaries(
+    st.sampled_from(DOCIDS), st.sampled_from([0.0, 1.0, 1.0 + 1e-9, 2.0, 2.5]), min_size=1
 )
-def test_measures_equal_trec_evals(qrels, run):
-    ours = per_query(qrels, {query_id: ordered(scores) for query_id, scores in run.items()})
-    names = {"ndcg_cut", "map", "recall", "recip_rank"}
-    theirs = pytrec_eval.RelevanceEvaluator(qrels, names).evaluate(run)
-    for query_id in qrels:
+judgments = st.fixed_dictionaries({query: grades for query in QUERIES})
+rankings = st.dictionaries(st.sampled_from(QUERIES), found, min_size=1)
+
+
+def trec_evals(qrels, run, relevant_from):
+    names = {"ndcg_cut.1,5,10", "map", "recall.100", "recip_rank"}
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, names, relevance_level=relevant_from)
+    values = evaluator.evaluate(run)
+    for found in values.values():
+        found["recip_rank"] *= found["recip_rank"] >= 0.1
+    return values
+
+
+@settings(max_examples=150, deadline=None)
+@given(judgments, rankings, st.integers(1, 2))
+def test_measures_equal_trec_evals(qrels, run, relevant_from):
+    ours = per_query(qrels, {query: ordered(scores) for query, scores in run.items()}, relevant_from)
+    theirs = trec_evals(qrels, run, relevant_from)
+    for query in qrels:
         for name, trec_name in TREC_EVAL.items():
-            expected = theirs[query_id][trec_name] if query_id in run else 0.0
-            assert ours[name][query_id] == pytest.approx(expected, abs=1e-9)
-        reciprocal = theirs[query_id]["recip_rank"] if query_id in run else 0.0
-        assert ours["MRR@10"][query_id] == pytest.approx(reciprocal if reciprocal >= 0.1 else 0.0, abs=1e-9)
+            expected = theirs[query][trec_name] if query in run else 0.0
+            assert ours[name][query] == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=50, deadline=None)
+@given(judgments, rankings)
+def test_judged_at_10_is_the_share_of_trec_evals_top_10_that_has_a_grade(qrels, run):
+    ours = per_query(qrels, {query: ordered(scores) for query, scores in run.items()})["judged@10"]
+    for query, scores in run.items():
+        top = sorted(scores, key=lambda docid: (np.float32(scores[docid]), docid), reverse=True)[:10]
+        assert ours[query] == pytest.approx(sum(docid in qrels[query] for docid in top) / len(top))
+
+
+@pytest.fixture(scope="module")
+def metric():
+    return evaluate.load(str(ROOT / "evaluation" / "metrics" / "reranking"))
+
+
+@settings(max_examples=10, deadline=None)
+@given(qrels=judgments, run=rankings)
+def test_the_evaluate_metric_loads_offline_and_gives_the_same(metric, qrels, run):
+    references = [
+        {"query_id": query, "docids": list(judged), "grades": list(judged.values())}
+        for query, judged in qrels.items()
+    ]
+    predictions = [
+        {"query_id": query, "docids": list(run.get(query, {})), "scores": list(run.get(query, {}).values())}
+        for query in qrels
+    ]
+    result = metric.compute(predictions=predictions, references=references, per_query=True)
+    ours = per_query(qrels, {query: ordered(scores) for query, scores in run.items()})
+    assert result.pop("per_query") == ours
+    assert result == {name: pytest.approx(mean(values)) for name, values in ours.items()}
+
+
+@pytest.mark.parametrize(
+    ("prediction", "message"),
+    [
+        ({"query_id": "q", "docids": ["a", "a"], "scores": [1.0, 2.0]}, "query q: a docid stands twice"),
+        (
+            {"query_id": "q", "docids": ["a"], "scores": [float("nan")]},
+            "query q: the score of a is not a number",
+        ),
+    ],
+)
+def test_the_metric_refuses_what_is_no_ranking(metric, prediction, message):
+    with pytest.raises(ValueError, match=message):
+        metric.compute(
+            predictions=[prediction], references=[{"query_id": "q", "docids": ["a"], "grades": [1]}]
+        )
 
 
 def test_a_query_that_the_run_missed_counts_as_zero():
@@ -82,11 +159,6 @@ def test_a_constant_gain_is_significant_and_none_is_not():
 
 
 def test_tests_agree_with_scipy_and_exact_enumeration():
-    import itertools
-
-    import numpy as np
-    from scipy import stats
-
     differences = np.array([0.3, -0.1, 0.25, 0.4, 0.05, -0.2, 0.15, 0.3])
     assert t_test(differences) == pytest.approx(stats.ttest_rel(differences, np.zeros(8)).pvalue)
     sums = [abs(np.dot(signs, differences)) for signs in itertools.product((1, -1), repeat=8)]
@@ -102,3 +174,12 @@ def test_holm_steps_down_and_stays_monotone():
 def test_the_bootstrap_interval_holds_the_mean():
     low, high = bootstrap_interval([0.0, 1.0] * 50, seed=0)
     assert 0.38 < low < 0.5 < high < 0.62
+
+
+def test_the_interval_over_seeds_widens_with_their_spread():
+    queries = np.linspace(0, 1, 50)
+    same = seed_interval(np.array([queries, queries, queries]), seed=0)
+    spread = seed_interval(np.array([queries - 0.2, queries, queries + 0.2]), seed=0)
+    assert same[0] < 0.5 < same[1]
+    assert same == pytest.approx(bootstrap_interval(queries.tolist(), seed=1), abs=0.01)
+    assert spread[1] - spread[0] > 1.3 * (same[1] - same[0])
