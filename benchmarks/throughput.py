@@ -31,15 +31,15 @@ PACKAGES = ("torch", "transformers", "sentence-transformers")
 
 @dataclass(frozen=True)
 class Workload:
-    """Pairs to score, and the tokens in them, prompts included."""
+    """Pairs to score, and how many tokens each has, its prompt included."""
 
     pairs: list[Pair]
-    num_tokens: int
+    lengths: list[int]
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a way. `floor`: passages/s if the encoder's fp32 matrix products were all there is to do."""
+    """One turn of a way. `floor`: passages/s if the fp32 matrix products were all there is to do."""
 
     passages_per_second: float
     floor: float
@@ -78,7 +78,7 @@ def run(shape: str, num_pairs: int, rounds: int) -> list[WayResult]:
         ways = make_ways(t5, checkpoint, device)
         pairs = random_pairs(num_pairs)
         encoded = PreTrainedTokenizerFast.from_pretrained(checkpoint)(*map(list, zip(*pairs, strict=True)))
-        work = Workload(pairs, sum(map(len, encoded["input_ids"])))
+        work = Workload(pairs, [len(ids) for ids in encoded["input_ids"]])
         return measure(ways, work, rounds, MatrixFloor(SHAPES[shape], device))
 
 
@@ -105,7 +105,7 @@ def _turn(way: Way, work: Workload, floor: MatrixFloor) -> Turn:
     seconds = _seconds(lambda: way(work.pairs), floor.device)
     peak = memory.mib_since()
     flops_per_second = (before + floor.flops_per_second()) / 2
-    floor_seconds = floor.flops_per_token * work.num_tokens / flops_per_second
+    floor_seconds = floor.flops(work.lengths) / flops_per_second
     return Turn(len(work.pairs) / seconds, len(work.pairs) / floor_seconds, peak)
 
 

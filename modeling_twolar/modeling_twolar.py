@@ -28,6 +28,10 @@ AUTO_MAP = {
 # sentence-transformers' CrossEncoder reads this: raw scores, no sigmoid.
 RAW_SCORES = {"activation_fn": "torch.nn.modules.linear.Identity"}
 
+# The sample on which `quantize` sees activations: pairs and tokens, and how many of these are the query's.
+SAMPLE_SHAPE = (8, 128)
+SAMPLE_QUERY_TOKENS = 16
+
 
 class TwolarForReranking(RerankingModel):
     """A backbone, a readout of its hidden states, and a head that turns it into one score."""
@@ -119,17 +123,30 @@ class TwolarForReranking(RerankingModel):
     def quantize(self, scheme: Literal["int8"] = "int8") -> "TwolarForReranking":
         """This model with int8 matrix products, for scoring on a CPU; the weights are gone afterwards.
 
-        Of a T5 only the encoder, where the work is; `quantization.py` says how activations are rounded.
+        Of a T5 only the encoder, where the work is; `quantization.py` says how activations are rounded. What they
+        are like is seen on seeded random tokens.
 
         Raises:
             ValueError: for another scheme, a model that is not on a CPU, or a PyTorch without oneDNN.
         """
         if scheme != "int8":
             raise ValueError(f"quantization scheme {scheme!r} is not 'int8', the only one")
+        self.float().eval().requires_grad_(False)
         is_t5 = self.config.readout == "decoder_step"
-        quantize_linears(self.backbone.encoder if is_t5 else self.backbone)
+        quantize_linears(self.backbone.encoder if is_t5 else self.backbone, self._read_random_tokens)
         self._is_quantized = True
-        return self.float().eval().requires_grad_(False)
+        return self
+
+    @torch.enable_grad()  # T5's packed way, for scoring alone, does not call every layer
+    def _read_random_tokens(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        vocabulary_size = self.config.backbone_config.vocab_size
+        input_ids = torch.randint(vocabulary_size, SAMPLE_SHAPE, generator=generator)
+        is_passage = (torch.arange(SAMPLE_SHAPE[1]) >= SAMPLE_QUERY_TOKENS).long().expand(SAMPLE_SHAPE)
+        segments = (
+            {"token_type_ids": is_passage} if "token_type_ids" in self.tokenizer.model_input_names else {}
+        )
+        self(input_ids=input_ids, attention_mask=torch.ones_like(input_ids), **segments)
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any

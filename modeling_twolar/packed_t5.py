@@ -29,7 +29,7 @@ from transformers.models.t5.modeling_t5 import (
 # Rows of an activation that are worked on at a time, so that they stay in the cache.
 CACHED_ROWS = 64
 # Rows that the encoder works on at a time; matrix products of more rows are not faster, only larger.
-ENCODER_ROWS = 1024
+ENCODER_ROWS = 1600
 
 
 def first_decoder_step(
@@ -45,11 +45,12 @@ def first_decoder_step(
 
 
 def _slices(hidden: torch.Tensor, lengths: list[int]) -> Iterator[tuple[torch.Tensor, list[int]]]:
-    """The rows and lengths of a few whole pairs at a time, about `ENCODER_ROWS` rows together."""
+    """The rows and lengths of a few whole pairs at a time, in equal slices of about `ENCODER_ROWS` rows."""
+    enough = len(hidden) / max(1, round(len(hidden) / ENCODER_ROWS))
     first, own = 0, []
     for length in lengths:
         own.append(length)
-        if sum(own) >= ENCODER_ROWS:
+        if sum(own) >= enough:
             yield hidden[first : first + sum(own)], own
             first, own = first + sum(own), []
     if own:
@@ -58,21 +59,43 @@ def _slices(hidden: torch.Tensor, lengths: list[int]) -> Iterator[tuple[torch.Te
 
 def _encode(encoder: T5Stack, hidden: torch.Tensor, lengths: list[int]) -> torch.Tensor:
     bias = _layers(encoder.block[0])[0].SelfAttention.compute_bias(max(lengths), max(lengths))
+    # Given back to the system and taken again in each layer, this memory costs a tenth of the time.
+    room = _room(encoder, hidden)
     for block in encoder.block:
         attention, dense = _layers(block)
         normal = _normalised(attention.layer_norm, hidden)
-        hidden = hidden + _self_attention(attention.SelfAttention, normal, bias, lengths)
-        hidden += _feed_forward(dense.DenseReluDense, _normalised(dense.layer_norm, hidden))
+        hidden = hidden + _self_attention(attention.SelfAttention, normal, bias, lengths, room)
+        hidden += _feed_forward(dense.DenseReluDense, _normalised(dense.layer_norm, hidden), room)
     return _normalised(encoder.final_layer_norm, hidden)
 
 
+def _room(stack: T5Stack, hidden: torch.Tensor) -> torch.Tensor:
+    """Room for three projections of `hidden` to all heads, or two to the feed-forward layer's size."""
+    inner = stack.config.num_heads * stack.config.d_kv
+    return hidden.new_empty(len(hidden) * max(3 * inner, 2 * stack.config.d_ff))
+
+
+def _project(linears: list[nn.Module], hidden: torch.Tensor, room: torch.Tensor) -> list[torch.Tensor]:
+    """`hidden` through each of `linears`, written into `room` by those that can: T5's have no bias."""
+    start, projections = 0, []
+    for linear in linears:
+        if isinstance(linear, nn.Linear):
+            end = start + len(hidden) * linear.out_features
+            out = room[start:end].view(len(hidden), linear.out_features)
+            projections.append(torch.mm(hidden, linear.weight.T, out=out))
+            start = end
+        else:
+            projections.append(linear(hidden))
+    return projections
+
+
 def _self_attention(
-    attention: T5Attention, hidden: torch.Tensor, bias: torch.Tensor, lengths: list[int]
+    attention: T5Attention, hidden: torch.Tensor, bias: torch.Tensor, lengths: list[int], room: torch.Tensor
 ) -> torch.Tensor:
     heads = (attention.n_heads, attention.key_value_proj_dim)
     query, key, value = (
-        project(hidden).unflatten(1, heads).transpose(0, 1)
-        for project in (attention.q, attention.k, attention.v)
+        projection.unflatten(1, heads).transpose(0, 1)
+        for projection in _project([attention.q, attention.k, attention.v], hidden, room)
     )
     mixed = hidden.new_empty(len(hidden), *heads)
     for start, length in _spans(lengths):
@@ -89,6 +112,7 @@ def _self_attention(
 
 
 def _decode(decoder: T5Stack, state: torch.Tensor, encoded: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    room = _room(decoder, state)
     for block in decoder.block:
         itself, cross, dense = _layers(block)
         # A single position attends to itself with weight one: what is left is its value.
@@ -96,7 +120,7 @@ def _decode(decoder: T5Stack, state: torch.Tensor, encoded: torch.Tensor, length
         state = state + itself.SelfAttention.o(own_value)
         normal = _normalised(cross.layer_norm, state)
         state += _cross_attention(cross.EncDecAttention, normal, encoded, lengths)
-        state += _feed_forward(dense.DenseReluDense, _normalised(dense.layer_norm, state))
+        state += _feed_forward(dense.DenseReluDense, _normalised(dense.layer_norm, state), room)
     return _normalised(decoder.final_layer_norm, state)
 
 
@@ -113,10 +137,12 @@ def _cross_attention(
     return attention.o(torch.einsum("bhd,hkd->bhk", mixed, value).flatten(1))
 
 
-def _feed_forward(dense: T5DenseActDense | T5DenseGatedActDense, hidden: torch.Tensor) -> torch.Tensor:
+def _feed_forward(
+    dense: T5DenseActDense | T5DenseGatedActDense, hidden: torch.Tensor, room: torch.Tensor
+) -> torch.Tensor:
     if isinstance(dense, T5DenseActDense):
-        return dense.wo(dense.act(dense.wi(hidden)))
-    return dense.wo(_gated(dense.act, dense.wi_0(hidden), dense.wi_1(hidden)))
+        return dense.wo(dense.act(*_project([dense.wi], hidden, room)))
+    return dense.wo(_gated(dense.act, *_project([dense.wi_0, dense.wi_1], hidden, room)))
 
 
 def _gated(act: nn.Module, gate: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
@@ -128,8 +154,9 @@ def _gated(act: nn.Module, gate: torch.Tensor, hidden: torch.Tensor) -> torch.Te
 
 def _gelu(hidden: torch.Tensor) -> torch.Tensor:
     """GELU's tanh approximation as x · sigmoid(2 sqrt(2/π) (x + 0.044715 x³)), faster than torch's kernel."""
-    inner = (hidden * hidden).mul_(0.044715).add_(1).mul_(hidden)
-    return inner.mul_(2 * sqrt(2 / pi)).sigmoid_().mul_(hidden)
+    slope = 2 * sqrt(2 / pi)
+    inner = torch.addcmul(hidden.new_tensor(slope), hidden, hidden, value=0.044715 * slope)
+    return inner.mul_(hidden).sigmoid_().mul_(hidden)
 
 
 def _normalised(norm: T5LayerNorm, hidden: torch.Tensor) -> torch.Tensor:

@@ -1,51 +1,88 @@
 """Dynamic int8 matrix products on a CPU: weights scaled by output channel, activations by token.
 
-One scale for each token, not one for the whole batch: a T5's activations have outliers (Dettmers et al. 2022,
-"LLM.int8()"), and a shared scale would make a pair's score depend on its neighbours in the batch.
+One range for each token, not one for the whole batch: activations have outliers (Dettmers et al. 2022,
+"LLM.int8()"), and a shared range would make a pair's score depend on its neighbours in the batch. The range runs
+from the token's smallest value to its largest, since many activations lie mostly on one side of zero. Columns with
+outliers are first divided by a factor that their weights take over (Xiao et al. 2023, "SmoothQuant", alpha 0.5).
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
 
 INT8_MAX = 127
+# Without VNNI instructions, pairs of products of 8 bits are added in 16 bits, which 8-bit activations overflow.
+LEVELS = 255 if torch.cpu._is_vnni_supported() else 127
+# Columns that are always zero have no range to share.
+SMALLEST = 1e-5
 # Rows that are rounded at a time, so that they stay in the cache.
 CACHED_ROWS = 64
 
 
-def quantize_linears(module: nn.Module) -> None:
+def quantize_linears(module: nn.Module, run: Callable[[], object]) -> None:
     """Replace every linear layer within `module` by its int8 version.
+
+    Args:
+        run: has the model work on a sample, which shows how large the layers' inputs are.
 
     Raises:
         ValueError: where PyTorch was built without oneDNN, or the weights are not on a CPU.
     """
     if not torch.backends.mkldnn.is_available():
         raise ValueError("int8 needs a PyTorch with oneDNN, which this build lacks; score in fp32 or bf16")
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.Linear):
-            if child.weight.device.type != "cpu":
-                raise ValueError(f"int8 runs on a CPU; the model is on {child.weight.device}: move it first")
-            setattr(module, name, Int8Linear(child))
-        else:
-            quantize_linears(child)
+    linears = [child for child in module.modules() if isinstance(child, nn.Linear)]
+    if any(linear.weight.device.type != "cpu" for linear in linears):
+        raise ValueError("int8 runs on a CPU; move the model there first")
+    largest = largest_inputs(linears, run)
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(parent, name, Int8Linear(child, largest.get(child)))
+
+
+def largest_inputs(linears: list[nn.Linear], run: Callable[[], object]) -> dict[nn.Linear, torch.Tensor]:
+    """The largest size of each column, (in_features,), of what reaches each layer while `run` runs."""
+    largest: dict[nn.Linear, torch.Tensor] = {}
+
+    def record(linear: nn.Linear, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        columns = inputs[0].detach().float().abs().flatten(0, -2).amax(dim=0)
+        largest[linear] = torch.maximum(columns, largest.get(linear, columns))
+
+    hooks = [linear.register_forward_pre_hook(partial(record, linear)) for linear in linears]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return largest
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with int8 weights: float32 rows (..., in_features) → float32 (..., out_features)."""
+    """A linear layer with int8 weights: float32 rows (..., in_features) → float32 (..., out_features).
 
-    def __init__(self, linear: nn.Linear) -> None:
+    `largest`: the size of its input's columns, (in_features,); None for a layer that was not seen at work.
+    """
+
+    def __init__(self, linear: nn.Linear, largest: torch.Tensor | None) -> None:
         super().__init__()
         weight = linear.weight.detach().float()
+        self.divisor = torch.ones(weight.shape[1]) if largest is None else smoothing(largest, weight)
+        weight = weight * self.divisor
         scale = (weight.abs().amax(dim=1) / INT8_MAX).clamp(min=torch.finfo(torch.float32).tiny)
         quantized = (weight / scale[:, None]).round().to(torch.int8)
         self.weight = torch.ops.onednn.qlinear_prepack(quantized, None)
         self.scale = scale
         self.zero_point = torch.zeros(len(scale), dtype=torch.int32)
-        self.bias = linear.bias
+        bias = torch.zeros(len(scale)) if linear.bias is None else linear.bias.detach().float()
+        # What a token's smallest value contributes to each output, and the bias: (2, out_features).
+        self.offsets = torch.stack([scale * quantized.sum(dim=1), bias])
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """`hidden @ weight.T + bias`, each row of `hidden` rounded to 255 steps of its own size."""
+        """`hidden @ weight.T + bias`, each row of `hidden` rounded to `LEVELS` steps of its own range."""
         rows = hidden.reshape(-1, hidden.shape[-1])
-        quantized, step = quantized_rows(rows)
+        quantized, step, smallest = quantized_rows(rows / self.divisor)
         output = torch.ops.onednn.qlinear_pointwise(
             quantized,
             1.0,
@@ -62,18 +99,21 @@ class Int8Linear(nn.Module):
             "",
         )
         output *= step
-        if self.bias is not None:
-            output += self.bias
+        output.addmm_(torch.cat([smallest, torch.ones_like(smallest)], dim=1), self.offsets)
         return output.unflatten(0, hidden.shape[:-1])
 
 
-def quantized_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows (n, size) as int8, and the step (n, 1) that each was divided by."""
-    quantized = torch.empty(rows.shape, dtype=torch.int8)
-    step = rows.new_empty(len(rows), 1)
-    chunks = (tensor.split(CACHED_ROWS) for tensor in (rows, quantized, step))
-    for own, own_quantized, own_step in zip(*chunks, strict=True):
-        largest = own.abs().amax(dim=1, keepdim=True).clamp_(min=torch.finfo(rows.dtype).tiny)
-        torch.div(largest, INT8_MAX, out=own_step)
-        own_quantized.copy_((own / own_step).round_())
-    return quantized, step
+def smoothing(largest: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """SmoothQuant's divisor of each input column: inputs and weights are left with the same range."""
+    return (largest.clamp(min=SMALLEST) / weight.abs().amax(dim=0).clamp(min=SMALLEST)).sqrt()
+
+
+def quantized_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows (n, size) as uint8, and each row's step and smallest value, (n, 1): `quantized * step + smallest`."""
+    quantized = torch.empty(rows.shape, dtype=torch.uint8)
+    smallest, largest = torch.aminmax(rows, dim=1, keepdim=True)
+    step = ((largest - smallest) / LEVELS).clamp_(min=torch.finfo(rows.dtype).tiny)
+    chunks = (tensor.split(CACHED_ROWS) for tensor in (rows, quantized, step, smallest))
+    for own, own_quantized, own_step, own_smallest in zip(*chunks, strict=True):
+        own_quantized.copy_((own - own_smallest).div_(own_step).round_())
+    return quantized, step, smallest

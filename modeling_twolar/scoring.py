@@ -9,6 +9,8 @@ from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENIZER_BATCH = 4096
 LONG_WORK = 2000
+PADDED_BATCH_TOKENS = 4096
+FULL_BATCH_TOKENS = 16384
 
 Pair = tuple[str, str]
 
@@ -37,11 +39,17 @@ class RerankingModel(PreTrainedModel):
     def tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
 
+    @property
+    def _batch_tokens(self) -> int:
+        """Large where a batch is packed without padding (T5 on a CPU) or has a GPU to fill."""
+        is_packed = self.config.readout == "decoder_step"
+        return FULL_BATCH_TOKENS if is_packed or self.device.type != "cpu" else PADDED_BATCH_TOKENS
+
     @torch.inference_mode()
     def score(
         self,
         pairs: Sequence[Pair],
-        batch_tokens: int = 4096,
+        batch_tokens: int | None = None,
         max_length: int | None = None,
         show_progress_bar: bool | None = None,
     ) -> torch.Tensor:
@@ -49,7 +57,7 @@ class RerankingModel(PreTrainedModel):
 
         Args:
             pairs: queries and passages; either may be empty.
-            batch_tokens: padded tokens in a batch.
+            batch_tokens: padded tokens in a batch. Default: what was fastest here for such a model.
             max_length: tokens of a pair, its prompt included; the passage is cut. Default: the tokenizer's.
             show_progress_bar: by default from 2,000 pairs on.
 
@@ -66,7 +74,7 @@ class RerankingModel(PreTrainedModel):
         with tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not show) as progress:
             for start in range(0, len(pairs), TOKENIZER_BATCH):
                 chunk = pairs[start : start + TOKENIZER_BATCH]
-                for indices, batch in self._batches(chunk, batch_tokens, max_length):
+                for indices, batch in self._batches(chunk, batch_tokens or self._batch_tokens, max_length):
                     logits = self(**batch.to(self.device)).logits
                     scores[[start + index for index in indices]] = logits[:, 0].float().cpu()
                     progress.update(len(indices))
@@ -80,7 +88,7 @@ class RerankingModel(PreTrainedModel):
         passages: Sequence[str],
         top_k: int | None = None,
         return_documents: bool = False,
-        batch_tokens: int = 4096,
+        batch_tokens: int | None = None,
         show_progress_bar: bool | None = None,
     ) -> list[RankedPassage]:
         """The passages from most to least relevant; ties keep the order given.

@@ -4,10 +4,13 @@ import random
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
+from modeling_twolar.scoring import shortened
 from tests.conftest import PLANETS
 
 STRATEGIES = ("difference", "softmax", "extra_id")
@@ -156,3 +159,15 @@ def test_the_packed_decoder_step_equals_transformers_own(tiny_t5, tied, feed_for
 def test_an_empty_passage_means_the_same_alone_and_in_a_batch(tiny_t5, minilm):
     for tokenizer in (TwolarForReranking.from_backbone(tiny_t5(True, "relu")).tokenizer, minilm.tokenizer):
         assert tokenizer("red planet", "")["input_ids"] == tokenizer(["red planet"], [""])["input_ids"][0]
+
+
+@given(query=st.text(max_size=60), passage=st.text(max_size=400), max_length=st.integers(24, 60))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_truncation_never_loses_the_prompts_end(tiny_t5, query, passage, max_length):
+    tokenizer = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu")).tokenizer
+    query = shortened(query, tokenizer, max_length // 2)
+    ids = tokenizer(query, passage, truncation="only_second", max_length=max_length)["input_ids"]
+    whole = tokenizer(query, passage)["input_ids"]
+    end = tokenizer("", "")["input_ids"][-2:]
+    assert len(ids) == min(max_length, len(whole))
+    assert ids[-2:] == end == whole[-2:]
