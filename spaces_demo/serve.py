@@ -278,7 +278,7 @@ def main() -> None:
     holder = bound_socket(arguments.host, arguments.port)
     model = load_model(arguments.model, arguments.int8)
     folder = Path(arguments.model)
-    name = folder.resolve().name if folder.is_dir() else arguments.model  # no one needs to know our folders
+    name = folder.name if folder.is_absolute() else arguments.model  # no client needs to know our folders
     service = RerankService(model, name, arguments.max_documents, arguments.max_characters)
     uvicorn.Server(uvicorn.Config(build_app(service))).run(sockets=[holder])
 

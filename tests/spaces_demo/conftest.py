@@ -8,6 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 from datasets import Dataset
 
@@ -65,9 +66,7 @@ def run_app(tmp_path_factory):
 @pytest.fixture(scope="session")
 def address(run_app, checkpoint, rankings):
     """The address of the Space, up and answering."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = run_app(checkpoint, rankings, port)
     url = f"http://127.0.0.1:{port}/"
     try:
@@ -78,6 +77,41 @@ def address(run_app, checkpoint, rankings):
         process.communicate()
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def serve_command(checkpoint, *arguments):
+    return [sys.executable, "-m", "spaces_demo.serve", "--model", str(checkpoint), *map(str, arguments)]
+
+
+class Served:
+    """`python -m spaces_demo.serve` in a process of its own, up and warm, and a client of it."""
+
+    def __init__(self, checkpoint, *arguments, port=None, cwd=SPACE.parent):
+        port = port or free_port()
+        self.process = subprocess.Popen(
+            serve_command(checkpoint, "--port", port, *arguments),
+            cwd=cwd,
+            env=os.environ | {"PYTHONPATH": str(SPACE.parent), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
+        wait_until_up(f"http://127.0.0.1:{port}/health", self.process)
+
+    def rerank(self, **request):
+        return self.client.post("/rerank", json=request)
+
+    def stop(self):
+        self.client.close()
+        self.process.kill()
+        self.process.communicate()
+
+
 def wait_until_up(url, process, seconds=120):
     deadline = time.monotonic() + seconds
     while True:
@@ -86,5 +120,5 @@ def wait_until_up(url, process, seconds=120):
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                pytest.fail(f"app.py did not come up: {process.communicate()[1]}")
+                pytest.fail(f"{process.args} ended or did not come up: {process.communicate()[1]}")
             time.sleep(0.5)

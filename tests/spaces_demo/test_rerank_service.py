@@ -1,10 +1,8 @@
 """`python -m spaces_demo.serve` in a process of its own, asked over HTTP."""
 
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,42 +11,11 @@ import pytest
 
 from modeling_twolar import TwolarForReranking
 from tests.conftest import PLANETS
-from tests.spaces_demo.conftest import SPACE, wait_until_up
+from tests.spaces_demo.conftest import SPACE, Served, serve_command
 
 QUERY = "which world did astronauts visit"
 TEXTS = [text for _, text in PLANETS]
 LONG = [f"{number} {text} " * 8 for number in range(8) for text in TEXTS]
-
-
-def command(checkpoint, *arguments):
-    return [sys.executable, "-m", "spaces_demo.serve", "--model", str(checkpoint), *map(str, arguments)]
-
-
-class Served:
-    """A server process and a client of it."""
-
-    def __init__(self, checkpoint, *arguments):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.process = subprocess.Popen(
-            command(checkpoint, "--port", port, *arguments),
-            cwd=SPACE.parent,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
-        wait_until_up(f"http://127.0.0.1:{port}/health", self.process)
-
-    def rerank(self, **request):
-        return self.client.post("/rerank", json=request)
-
-    def stop(self):
-        self.client.close()
-        self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +181,7 @@ def test_a_missing_checkpoint_and_a_taken_port_end_it_with_one_line_and_code_2(c
             ((checkpoint, "--port", port), "Address already in use"),
         ):
             ended = subprocess.run(
-                command(*arguments), cwd=SPACE.parent, capture_output=True, text=True, timeout=120
+                serve_command(*arguments), cwd=SPACE.parent, capture_output=True, text=True, timeout=120
             )
             assert ended.returncode == 2
             assert message in ended.stderr.splitlines()[-1]

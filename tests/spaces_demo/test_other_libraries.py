@@ -1,0 +1,112 @@
+"""The snippets of OTHER_LIBRARIES.md, run as they stand, on a checkpoint at the name they give."""
+
+import importlib.util
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from dataset_builder.packaged_model import model_path
+from modeling_twolar import TwolarForReranking
+from tests.spaces_demo.conftest import SPACE, Served
+
+QUERY = "keep the last n items seen"
+PASSAGES = ["Sort a list in place.", "A deque keeps only its last n items.", "Open a file."]
+NAME = "twolar/minilm-python-stdlib"
+SECTIONS = dict(
+    section.split("\n", 1) for section in (SPACE / "OTHER_LIBRARIES.md").read_text().split("\n## ")[1:]
+)
+
+
+def snippets(section, language):
+    return re.findall(rf"```{language}\n(.*?)```", SECTIONS[section], re.DOTALL)
+
+
+def require(package):
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed (tests/spaces_demo/requirements-other-libraries.txt)")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder in which the snippets' checkpoint is found by its name."""
+    folder = tmp_path_factory.mktemp("workplace")
+    TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2")).save_pretrained(folder / NAME)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ranked(workplace):
+    model = TwolarForReranking.from_pretrained(workplace / NAME)
+    return model.rank(QUERY, PASSAGES, return_documents=True)
+
+
+@pytest.fixture(scope="module")
+def service(workplace):
+    """The service on the port that the snippets name."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8000)) == 0:
+            pytest.skip("port 8000, which the snippets name, is taken")
+    served = Served(NAME, port=8000, cwd=workplace)
+    yield served
+    served.stop()
+
+
+def run(command, workplace):
+    """What the command printed."""
+    environment = os.environ | {"HF_HOME": str(workplace / "cache"), "HF_HUB_OFFLINE": "1"}
+    ended = subprocess.run(
+        command, cwd=workplace, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def assert_printed(output, ranked):
+    """The passages in the checkpoint's order, each with its score."""
+    scores, texts = zip(*(line.split(" ", 1) for line in output.splitlines()), strict=True)
+    assert list(texts) == [entry["text"] for entry in ranked]
+    assert [float(score) for score in scores] == pytest.approx(
+        [entry["score"] for entry in ranked], abs=0.0011
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "package"),
+    [
+        ("sentence-transformers", "sentence_transformers"),
+        ("LlamaIndex", "llama_index"),
+        ("Haystack", "haystack_integrations"),
+    ],
+)
+def test_a_library_gives_the_order_and_scores_of_the_checkpoint(section, package, workplace, ranked):
+    require(package)
+    (snippet,) = snippets(section, "python")
+    assert_printed(run([sys.executable, "-c", snippet], workplace), ranked)
+
+
+def test_langchain_gives_the_order_of_the_checkpoint(workplace, ranked):
+    require("langchain_classic")
+    (snippet,) = snippets("LangChain", "python")
+    output = run([sys.executable, "-c", snippet], workplace)
+    assert output.splitlines() == [entry["text"] for entry in ranked]
+
+
+def test_curl_gets_the_order_and_scores_of_the_checkpoint(service, workplace, ranked):
+    _, curl = snippets("Over HTTP", "bash")
+    results = json.loads(run(["bash", "-c", curl], workplace))["results"]
+    assert [result["index"] for result in results] == [entry["corpus_id"] for entry in ranked]
+    assert [result["document"]["text"] for result in results] == [entry["text"] for entry in ranked]
+    assert [result["relevance_score"] for result in results] == pytest.approx(
+        [entry["score"] for entry in ranked], abs=1e-5
+    )
+
+
+def test_coheres_client_gets_the_order_and_scores_of_the_checkpoint(service, workplace, ranked):
+    require("cohere")
+    (snippet,) = snippets("Over HTTP", "python")
+    assert_printed(run([sys.executable, "-c", snippet], workplace), ranked)
