@@ -9,7 +9,7 @@ from dataset_builder.trec_run import write_run
 from evaluation.collections import JudgedCollection, LocalFiles, is_prebuilt, load_collection, load_prebuilt
 from evaluation.first_stage import BM25_NAME, Candidates, retrieve
 from evaluation.plots import slug
-from evaluation.reference import load_published
+from evaluation.reference import Published, load_published, published_by_pyserini
 from evaluation.report import Report, correct_together, make_report
 from evaluation.results_folder import all_tables, write_results
 from evaluation.score_cache import ScoreCache
@@ -29,6 +29,8 @@ def main() -> None:
     reports = [evaluate(collection, first_stage, arguments) for collection, first_stage in pairs]
     _refuse_unused_runs(arguments.run, reports)
     reports = correct_together(reports)
+    if arguments.reference is not None:
+        published += _pyserinis_figures(reports)
     for table in all_tables(reports, published):
         print(f"\n{table.markdown()}")
     write_results(reports, published, arguments.output_dir)
@@ -87,6 +89,11 @@ def _first_stages(arguments: argparse.Namespace) -> Sequence[str]:
     if count > 1 and (arguments.index or arguments.topics or arguments.qrels):
         raise InputError("--index, --topics and --qrels need a single --collection")
     return given * count if len(given) == 1 else given
+
+
+def _pyserinis_figures(reports: Sequence[Report]) -> list[Published]:
+    stages = {report.collection.name: report.candidates.name for report in reports}
+    return published_by_pyserini({name: stage for name, stage in stages.items() if is_prebuilt(name)})
 
 
 def _require_distinct(names: Sequence[str], what: str, mend: str) -> None:

@@ -2,30 +2,45 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
 
 from dataset_builder.errors import InputError
 from evaluation.measures import MEASURES
+from evaluation.pyserini_tables import tabled_collections
 
 SHIPPED = Path(__file__).parent / "reference"
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A system's published figures. `values`: collection → value; None where no source was found."""
+    """A system's published figures. `values`: collection → value; None where no source was found.
+
+    `top_k`: how many passages of the first stage were reranked; None for the first stage itself.
+    """
 
     system: str
     source: str
     first_stage: str
-    top_k: int
+    top_k: int | None
     measure: str
     values: Mapping[str, float | None]
 
     def describe(self) -> str:
         """What the figures are, and who says so."""
-        return f"{self.source} ({self.measure} over {self.first_stage}'s best {self.top_k})"
+        what = (
+            f"{self.first_stage} itself"
+            if self.top_k is None
+            else f"reranking {self.first_stage}'s best {self.top_k}"
+        )
+        return f"{self.source} ({self.measure} of {what})"
+
+    def value(self, collection: str, first_stage: str, top_k: int, measure: str) -> float | None:
+        """The figure, where it was measured so: any other compares with nothing."""
+        same = (self.first_stage, self.measure) == (first_stage, measure) and self.top_k in (None, top_k)
+        return self.values.get(collection) if same else None
 
 
 def load_published(paths: Sequence[Path]) -> list[Published]:
@@ -35,6 +50,23 @@ def load_published(paths: Sequence[Path]) -> list[Published]:
         InputError: for a file that does not hold source, first_stage, top_k, measure and systems.
     """
     return [row for path in paths or sorted(SHIPPED.glob("*.yaml")) for row in _read(path)]
+
+
+def published_by_pyserini(first_stages: Mapping[str, str]) -> list[Published]:
+    """What Pyserini's tables report of these first stages.
+
+    Args:
+        first_stages: collection of the tables → first stage.
+    """
+    source = f"Pyserini {version('pyserini')}'s reproduction tables"
+    rows = []
+    for first_stage in dict.fromkeys(first_stages.values()):
+        names = [name for name, stage in first_stages.items() if stage == first_stage]
+        conditions = {name: tabled_collections()[name].condition(first_stage) for name in names}
+        values = {name: found.scores.get("nDCG@10") for name, found in conditions.items() if found}
+        if values:
+            rows.append(Published(f"{first_stage}, Pyserini", source, first_stage, None, "nDCG@10", values))
+    return rows
 
 
 def _read(path: Path) -> list[Published]:

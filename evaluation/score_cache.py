@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 CHUNK = 500
-WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer.json", "modules.json")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "config.json", "tokenizer.json", "modules.json")
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timed_scores (key BLOB PRIMARY KEY, score REAL, seconds REAL) WITHOUT ROWID"
 )
@@ -41,12 +41,19 @@ class ScoreCache:
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO timed_scores VALUES (?, ?, ?)", rows)
 
-    def scores(self, revision: str, pairs: Iterable[Pair]) -> tuple[list[float], float]:
-        """The scores of pairs that were all scored before, and the seconds that took when it was done."""
-        found = [self._get(revision, pair) for pair in pairs]
-        known = [row for row in found if row is not None]
-        assert len(known) == len(found)
-        return [score for score, _ in known], sum(seconds for _, seconds in known)
+    def scores(self, revision: str, pairs: Iterable[Pair]) -> dict[Pair, float]:
+        """The score of each distinct pair; all were scored before."""
+        return {pair: row[0] for pair, row in self._rows(revision, pairs).items()}
+
+    def seconds(self, revision: str, pairs: Iterable[Pair]) -> float:
+        """How long the distinct pairs took when they were scored."""
+        return sum(row[1] for row in self._rows(revision, pairs).values())
+
+    def _rows(self, revision: str, pairs: Iterable[Pair]) -> dict[Pair, tuple[float, float]]:
+        rows = {pair: self._get(revision, pair) for pair in pairs}
+        known = {pair: row for pair, row in rows.items() if row is not None}
+        assert len(known) == len(rows)
+        return known
 
     def _get(self, revision: str, pair: Pair) -> tuple[float, float] | None:
         query = "SELECT score, seconds FROM timed_scores WHERE key = ?"

@@ -20,7 +20,8 @@ COSINE = "cosine:"
 class SystemRun:
     """A system's run.
 
-    `seconds`, `num_pairs`: of scoring all of the run's passages, when that was done; 0 for a run file.
+    `seconds`, `num_pairs`: of scoring all of the run's distinct (query, passage) texts, when that was done;
+    0 for a run file.
     `num_cached`: how many of them were scored by an earlier call.
     `revision`: hash of the weights or of the run file, or the Hub's commit.
     """
@@ -61,12 +62,13 @@ def rerank(
     missing = cache.missing(revision, pairs)
     if missing:
         _fill(model, cache, revision, missing)
-    scores, seconds = cache.scores(revision, pairs)
+    scores = cache.scores(revision, pairs)
     by_query: dict[str, dict[str, float]] = {query_id: {} for query_id in candidates.run}
-    for (query_id, docid), score in zip(keys, scores, strict=True):
-        by_query[query_id][docid] = score
+    for (query_id, docid), pair in zip(keys, pairs, strict=True):
+        by_query[query_id][docid] = scores[pair]
     run = {query_id: ordered(found) for query_id, found in by_query.items()}
-    return SystemRun(name, run, seconds, len(pairs), len(pairs) - len(missing), revision)
+    seconds = cache.seconds(revision, pairs)
+    return SystemRun(name, run, seconds, len(scores), len(scores) - len(missing), revision)
 
 
 def _fill(model: str, cache: ScoreCache, revision: str, missing: Sequence[Pair]) -> None:

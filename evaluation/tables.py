@@ -103,15 +103,12 @@ def _main_cells(
 
 
 def _published_cells(row: Published, reports: Sequence[Report]) -> list[str]:
-    values = [_published_value(row, report) for report in reports]
+    values = [
+        row.value(report.collection.name, report.candidates.name, report.top_k, MAIN_MEASURE)
+        for report in reports
+    ]
     cells = ["" if value is None else f"{value:.4f}" for value in values]
     return cells if len(reports) == 1 else [*cells, ""]
-
-
-def _published_value(row: Published, report: Report) -> float | None:
-    """Only over the same first stage and depth: other figures compare with nothing here."""
-    same = (row.measure, row.first_stage, row.top_k) == (MAIN_MEASURE, report.candidates.name, report.top_k)
-    return row.values.get(report.collection.name) if same else None
 
 
 def _speed(found: Mapping[str, SystemResult]) -> str:

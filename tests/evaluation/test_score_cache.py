@@ -41,9 +41,8 @@ def test_a_kill_loses_only_the_chunk_in_flight(tmp_path):
     missing = cache.missing("revision", PAIRS)
     assert missing == PAIRS[2 * CHUNK :]
     cache.fill("revision", missing, lambda pairs: [float(len(passage)) for _, passage in pairs])
-    scores, seconds = cache.scores("revision", PAIRS)
-    assert scores == [float(len(passage)) for _, passage in PAIRS]
-    assert seconds > 0
+    assert cache.scores("revision", PAIRS) == {pair: float(len(pair[1])) for pair in PAIRS}
+    assert cache.seconds("revision", PAIRS) > 0
 
 
 def test_another_revision_query_or_passage_is_another_score(tmp_path):
