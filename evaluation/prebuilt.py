@@ -15,9 +15,9 @@ from dataset_builder.errors import InputError
 from dataset_builder.records import Passage
 from dataset_builder.retrievers.lucene import start_jvm
 from dataset_builder.trec_run import Run, read_run
+from evaluation.provenance import CHECKOUT
 from evaluation.pyserini_tables import FIRST_STAGES, Condition, TabledCollection
 
-CHECKOUT = Path(__file__).parents[1]
 TOPICS_URL = "https://github.com/castorini/anserini-tools/tree/master/topics-and-qrels"
 TEXT_FIELDS = ("text", "contents", "passage", "body")
 
@@ -66,7 +66,7 @@ class PrebuiltCorpus:
         arguments = [*condition.arguments, "--hits", str(top_k + 1)]  # one more: some drop the query itself
         if condition is self.tabled.bm25:  # others keep the name: Pyserini tunes BM25 by the index's name
             arguments[arguments.index("--index") + 1] = str(Path(index).resolve())
-        key = json.dumps([arguments, index, list(queries.items())])
+        key = json.dumps([arguments, os.stat(index).st_mtime_ns, list(queries.items())])
         folder = work.resolve() / f"{self.tabled.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         if not (folder / "run.txt").is_file():
             self._run(condition, arguments, queries, folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from dataset_builder.errors import InputError
-from evaluation.measures import MEASURES
+from evaluation.measures import MAIN_MEASURE, MEASURES
 from evaluation.pyserini_tables import tabled_collections
 
 SHIPPED = Path(__file__).parent / "reference"
@@ -63,9 +63,11 @@ def published_by_pyserini(first_stages: Mapping[str, str]) -> list[Published]:
     for first_stage in dict.fromkeys(first_stages.values()):
         names = [name for name, stage in first_stages.items() if stage == first_stage]
         conditions = {name: tabled_collections()[name].condition(first_stage) for name in names}
-        values = {name: found.scores.get("nDCG@10") for name, found in conditions.items() if found}
+        values = {name: found.scores.get(MAIN_MEASURE) for name, found in conditions.items() if found}
         if values:
-            rows.append(Published(f"{first_stage}, Pyserini", source, first_stage, None, "nDCG@10", values))
+            rows.append(
+                Published(f"{first_stage}, Pyserini", source, first_stage, None, MAIN_MEASURE, values)
+            )
     return rows
 
 

@@ -9,6 +9,8 @@ from evaluation.measures import MAIN_MEASURE, MEASURES, PerQuery, mean, per_quer
 from evaluation.significance import Comparison, bootstrap_interval, compare, holm
 from evaluation.systems import SystemRun
 
+FIRST_STAGE = "first stage"
+
 
 @dataclass(frozen=True, slots=True)
 class SystemResult:
@@ -39,7 +41,7 @@ class Report:
     @property
     def marks(self) -> dict[str, str]:
         """System → `▲` or `▼` where its nDCG@10 differs significantly from the first stage's."""
-        return {found.system: _mark(found) for found in self.comparisons}
+        return {found.system: found.mark for found in self.comparisons}
 
     def to_json(self) -> dict[str, object]:
         """Everything a model card needs to quote these figures."""
@@ -94,15 +96,6 @@ def overall(reports: Sequence[Report]) -> Mapping[str, Mapping[str, SystemResult
             name = FIRST_STAGE if position == 0 else result.system.name
             found.setdefault(name, {})[report.collection.name] = result
     return found
-
-
-FIRST_STAGE = "first stage"
-
-
-def _mark(comparison: Comparison) -> str:
-    if not comparison.significant:
-        return ""
-    return " ▲" if comparison.difference > 0 else " ▼"
 
 
 def _system_json(result: SystemResult) -> dict[str, object]:

@@ -1,12 +1,13 @@
 """Is a difference between two systems more than chance? Paired tests, corrected for their number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 RESAMPLES = 10_000
+AT_ONCE = 1_000
 LEVEL = 0.05
 
 
@@ -25,6 +26,13 @@ class Comparison:
     def significant(self) -> bool:
         """Whether the corrected p-value is below 0.05."""
         return self.p_holm < LEVEL
+
+    @property
+    def mark(self) -> str:
+        """For tables: `▲` or `▼` where the difference is significant."""
+        if not self.significant:
+            return ""
+        return " ▲" if self.difference > 0 else " ▼"
 
 
 def compare(systems: Mapping[str, Sequence[float]], baseline: str, seed: int) -> list[Comparison]:
@@ -57,8 +65,9 @@ def randomization_test(differences: np.ndarray, seed: int) -> float:
 
     Source: Smucker, Allan and Carterette, CIKM 2007.
     """
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(RESAMPLES, len(differences)))
-    extreme = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
+    generator = np.random.default_rng(seed)
+    sums = _resampled(lambda size: generator.choice((-1.0, 1.0), size=(size, len(differences))) @ differences)
+    extreme = np.abs(sums) >= abs(differences.sum()) - 1e-12
     return float((extreme.sum() + 1) / (RESAMPLES + 1))
 
 
@@ -74,10 +83,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def bootstrap_interval(values: Sequence[float], seed: int) -> tuple[float, float]:
     """95% percentile interval of the mean over queries drawn with replacement."""
-    sample = np.asarray(values)
-    drawn = np.random.default_rng(seed).integers(0, len(sample), size=(RESAMPLES, len(sample)))
-    low, high = np.percentile(sample[drawn].mean(axis=1), (2.5, 97.5))
-    return float(low), float(high)
+    sample, generator = np.asarray(values), np.random.default_rng(seed)
+
+    def draw(size: int) -> np.ndarray:
+        return sample[generator.integers(0, len(sample), size=(size, len(sample)))].mean(axis=1)
+
+    return _interval(_resampled(draw))
 
 
 def seed_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
@@ -88,10 +99,22 @@ def seed_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
     """
     generator = np.random.default_rng(seed)
     num_seeds, num_queries = values.shape
-    seeds = generator.integers(0, num_seeds, size=(RESAMPLES, num_seeds))
-    # How often each training was drawn weighs its row: (resamples, num_seeds) @ (num_seeds, num_queries).
-    weights = (seeds[:, :, None] == np.arange(num_seeds)).mean(axis=1)
-    queries = generator.integers(0, num_queries, size=(RESAMPLES, num_queries))
-    means = np.take_along_axis(weights @ values, queries, axis=1).mean(axis=1)
+
+    def draw(size: int) -> np.ndarray:
+        seeds = generator.integers(0, num_seeds, size=(size, num_seeds))
+        # How often each training was drawn weighs its row: (size, num_seeds) @ (num_seeds, num_queries).
+        weights = (seeds[:, :, None] == np.arange(num_seeds)).mean(axis=1)
+        queries = generator.integers(0, num_queries, size=(size, num_queries))
+        return np.take_along_axis(weights @ values, queries, axis=1).mean(axis=1)
+
+    return _interval(_resampled(draw))
+
+
+def _resampled(draw: Callable[[int], np.ndarray]) -> np.ndarray:
+    """10,000 draws, 1,000 at once: collections of ten thousand queries stay small in memory."""
+    return np.concatenate([draw(AT_ONCE) for _ in range(RESAMPLES // AT_ONCE)])
+
+
+def _interval(means: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(means, (2.5, 97.5))
     return float(low), float(high)

@@ -50,7 +50,7 @@ def ablation_table(
     Args:
         first_stage: nDCG@10 of what was reranked.
     """
-    marks = {found.system: _mark(found) for found in _compare(results)}
+    marks = {found.system: found.mark for found in _compare(results)}
     rows = [
         [
             *result.label,
@@ -96,10 +96,6 @@ def ablation_plot(collection: str, first_stage: float, tables: Mapping[str, Sequ
 def _compare(results: Sequence[RowResult]) -> list[Comparison]:
     means = {str(position): result.values.mean(axis=0).tolist() for position, result in enumerate(results)}
     return compare(means, "0", seed=0)
-
-
-def _mark(found: Comparison) -> str:
-    return "" if not found.significant else " ▲" if found.difference > 0 else " ▼"
 
 
 def _label(value: Value) -> str:
