@@ -138,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
         "--first_stage",
         nargs="+",
         default=[BM25_NAME],
-        help="bm25, a TREC run file or, for a collection of Pyserini's, splade, dense or a condition of its "
-        "tables; one for all collections, or one for each",
+        help="bm25 or a TREC run file; for a folder also cosine:bi-encoder; for a collection of Pyserini's also "
+        "splade, dense or a condition of its tables; one for all collections, or one for each",
     )
     add("--top_k", type=_positive, default=100, help="candidates a query (the paper: 100)")
     add(

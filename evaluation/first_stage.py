@@ -8,12 +8,14 @@ from pathlib import Path
 from dataset_builder.corpus import read_corpus
 from dataset_builder.errors import InputError
 from dataset_builder.passage_store import PassageStore
+from dataset_builder.retrievers.dense import DenseRetriever, build_faiss_index, load_encoder
 from dataset_builder.retrievers.lucene import BM25, build_lucene_index
 from dataset_builder.trec_run import Run, ordered, read_run
 from evaluation.collections import JudgedCollection
 from evaluation.prebuilt import PrebuiltCorpus
+from evaluation.score_cache import model_revision
 
-BM25_NAME = "bm25"
+BM25_NAME, COSINE = "bm25", "cosine:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
     """The best `top_k` passages of each judged query.
 
     Args:
-        first_stage: `bm25`, a run file or, for a collection of Pyserini's, what `PrebuiltCorpus.search` takes.
+        first_stage: a run file; for a folder `bm25` or `cosine:BI-ENCODER`, for a collection of Pyserini's what
+            `PrebuiltCorpus.search` takes.
         work: folder of indexes and stored passages, reused by a second call.
 
     Raises:
@@ -47,12 +50,13 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
         run = read_run(Path(first_stage)) if is_run else _prebuilt(collection, first_stage, top_k, work)
     else:
         passages = _open_passages(collection.corpus, work)
-        is_run = first_stage != BM25_NAME
-        run = read_run(Path(first_stage)) if is_run else _bm25(collection, passages, top_k, work)
+        is_run = first_stage != BM25_NAME and not first_stage.startswith(COSINE)
+        folder = work / _key(collection.corpus)
+        run = _read_run(first_stage) if is_run else _search(collection, first_stage, passages, top_k, folder)
     found = {query_id: run[query_id][:top_k] for query_id in collection.queries if run.get(query_id)}
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
-    name = Path(first_stage).stem if is_run else first_stage
+    name = Path(first_stage).stem if is_run else first_stage.removeprefix(COSINE)
     return Candidates(name, found, _texts(found, passages, collection))
 
 
@@ -66,16 +70,40 @@ def _open_passages(corpus: str, work: Path) -> PassageStore:
     return PassageStore(path) if path.is_file() else PassageStore.build(path, read_corpus(corpus))
 
 
-def _bm25(collection: JudgedCollection, passages: PassageStore, top_k: int, work: Path) -> Run:
-    assert isinstance(collection.corpus, str)
-    index = work / _key(collection.corpus) / "lucene"
-    if not index.is_dir():
-        build_lucene_index(passages, index)
-    hits = BM25(index).search(list(collection.queries.values()), top_k)
+def _read_run(path: str) -> Run:
+    if not Path(path).is_file():
+        raise InputError(
+            f"run {path} does not exist; a folder's first stage is {BM25_NAME}, {COSINE}BI-ENCODER or a run file"
+        )
+    return read_run(Path(path))
+
+
+def _search(
+    collection: JudgedCollection, first_stage: str, passages: PassageStore, top_k: int, folder: Path
+) -> Run:
+    is_bm25 = first_stage == BM25_NAME
+    retriever = _bm25(passages, folder) if is_bm25 else _dense(first_stage, passages, folder)
+    hits = retriever.search(list(collection.queries.values()), top_k)
     return {
         query_id: ordered({hit.docid: hit.score for hit in found})
         for query_id, found in zip(collection.queries, hits, strict=True)
     }
+
+
+def _bm25(passages: PassageStore, folder: Path) -> BM25:
+    index = folder / "lucene"
+    if not index.is_dir():
+        build_lucene_index(passages, index)
+    return BM25(index)
+
+
+def _dense(first_stage: str, passages: PassageStore, folder: Path) -> DenseRetriever:
+    model = first_stage.removeprefix(COSINE)
+    index = folder / f"{model_revision(model)}.faiss"
+    encoder = load_encoder(model)
+    if not index.is_file():
+        build_faiss_index(passages, encoder, index)
+    return DenseRetriever(index, encoder, passages)
 
 
 def _texts(run: Run, passages: PassageStore | PrebuiltCorpus, collection: JudgedCollection) -> dict[str, str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
+from dataset_builder.errors import InputError
+from dataset_builder.packaged_model import model_path
+
 CHUNK = 500
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "config.json", "tokenizer.json", "modules.json")
 SCHEMA = (
@@ -60,11 +63,18 @@ class ScoreCache:
         return self._connection.execute(query, (_key(revision, pair),)).fetchone()
 
 
-def model_revision(name_or_path: str) -> str:
-    """What tells a model's weights from any others: their hash, or the Hub's commit."""
-    folder = Path(name_or_path)
+def model_revision(model: str) -> str:
+    """What tells a model's weights from any others: their hash, or the Hub's commit.
+
+    Raises:
+        InputError: for a model that is neither here nor on the Hub.
+    """
+    folder = Path(model_path(model))
     if not folder.is_dir():
-        return str(HfApi().model_info(name_or_path).sha)
+        try:
+            return str(HfApi().model_info(model).sha)
+        except (OSError, ValueError) as error:
+            raise InputError(f"model {model} cannot be loaded ({str(error).splitlines()[0]})") from error
     digest = hashlib.sha256()
     for path in sorted(path for pattern in WEIGHTS for path in folder.glob(pattern)):
         digest.update(hashlib.sha256(path.read_bytes()).digest())

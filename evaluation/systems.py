@@ -10,10 +10,8 @@ import torch
 from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
 from dataset_builder.trec_run import Run, ordered, read_run
-from evaluation.first_stage import Candidates
+from evaluation.first_stage import COSINE, Candidates
 from evaluation.score_cache import Pair, ScoreCache, Scorer, model_revision
-
-COSINE = "cosine:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,9 @@ def rerank(
     """
     keys = [(query_id, hit.docid) for query_id, hits in candidates.run.items() for hit in hits]
     pairs = [(queries[query_id], candidates.texts[docid]) for query_id, docid in keys]
-    revision = _revision(model)
+    revision = model_revision(model.removeprefix(COSINE))
+    if model.startswith(COSINE):
+        revision = COSINE + revision
     missing = cache.missing(revision, pairs)
     if missing:
         _fill(model, cache, revision, missing)
@@ -77,14 +77,6 @@ def _fill(model: str, cache: ScoreCache, revision: str, missing: Sequence[Pair])
         cache.fill(revision, missing, scorer)
     except ValueError as error:
         raise InputError(f"model {model} cannot score ({str(error).splitlines()[0]})") from error
-
-
-def _revision(model: str) -> str:
-    kind = COSINE if model.startswith(COSINE) else ""
-    try:
-        return kind + model_revision(model_path(model.removeprefix(COSINE)))
-    except (OSError, ValueError) as error:
-        raise InputError(f"model {model} cannot be loaded ({str(error).splitlines()[0]})") from error
 
 
 def load_scorer(model: str) -> Scorer:

@@ -7,7 +7,7 @@ import torch
 from tqdm.auto import tqdm
 from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-TOKENIZER_BATCH = 4096
+TOKENIZER_BATCH = 1024
 LONG_WORK = 2000
 PADDED_BATCH_TOKENS = 4096
 FULL_BATCH_TOKENS = 16384

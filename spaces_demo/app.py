@@ -1,16 +1,19 @@
 """The page that ranks passages with a TWOLAR checkpoint: BM25's candidates and TWOLAR's order, side by side.
 
 `python app.py` serves it. TWOLAR_MODEL and TWOLAR_DATASET name the checkpoint and the ranking dataset whose
-passages are searched: folders, or repositories on the Hub.
+passages are searched: folders, or repositories on the Hub. TWOLAR_SECOND_MODEL, if set, names a checkpoint to
+compare with, say one with another score strategy.
 """
 
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
 import gradio as gr
+import torch
 from passages import (
     MAX_PASSAGES,
     InputError,
@@ -22,8 +25,8 @@ from passages import (
     pasted_passages,
     uploaded_passages,
 )
-from reranking import MAX_QUERY_CHARACTERS, FirstStage, Reranker, Reranking, rerank
-from results_html import CSS, problem_html, results_html
+from reranking import MAX_QUERY_CHARACTERS, FirstStage, Reranker, Reranking, beside, rerank
+from results_html import BM25, CSS, problem_html, results_html
 from transformers import AutoModel
 
 DEFAULT_MODEL = "twolar/minilm-python-stdlib"
@@ -36,7 +39,11 @@ EXAMPLES = [
 ]
 MAX_WAITING = 200
 MAX_FILE_BYTES = 5 * 2**20
-VARIABLES = {"checkpoint": "TWOLAR_MODEL", "dataset": "TWOLAR_DATASET"}
+VARIABLES = {
+    "checkpoint": "TWOLAR_MODEL",
+    "second checkpoint": "TWOLAR_SECOND_MODEL",
+    "dataset": "TWOLAR_DATASET",
+}
 
 Loaded = TypeVar("Loaded")
 Skipped = dict[str, str]
@@ -55,23 +62,34 @@ class RankedPassage(TypedDict):
 
 
 class Demo:
-    """A checkpoint and the bundled collection, loaded once, and what the page and the API ask of them."""
+    """Checkpoints and the bundled collection, loaded once, and what the page and the API ask of them."""
 
-    def __init__(self, model_name: str, dataset_name: str) -> None:
+    def __init__(self, model_name: str, dataset_name: str, second_name: str | None = None) -> None:
         self.model_name = model_name
         self.dataset_name = dataset_name
         self._reranker: Reranker = _loaded("checkpoint", model_name, _load_checkpoint)
         splits = _loaded("dataset", dataset_name, load_rankings)
         self.examples = EXAMPLES if dataset_name == DEFAULT_DATASET else example_queries(splits)
         self._bundled = FirstStage(distinct_passages(splits))
-        self._reranker.rank("warm up", ["The first call is slow."])
+        self.seconds: dict[str, Reranker] = {}
+        if second_name:
+            self.seconds[second_name] = _loaded("second checkpoint", second_name, _load_checkpoint)
 
-    def page(self, query: str | None, pasted: str | None = None, upload: str | None = None) -> str:
+    def page(
+        self,
+        query: str | None,
+        pasted: str | None = None,
+        upload: str | None = None,
+        other: str = BM25,
+    ) -> str:
         """The results as HTML; what is wrong with the input, in their place. An untouched field is None."""
         query, pasted = query or "", pasted or ""
         try:
             own = pasted_passages(pasted) + (uploaded_passages(Path(upload)) if upload else [])
-            return results_html(query.strip(), self._search(query, own), linkable=not own)
+            reranking = self._search(query, own)
+            if other in self.seconds:
+                reranking = beside(reranking, query.strip(), self.seconds[other])
+            return results_html(query.strip(), reranking, linkable=not own, other=other)
         except InputError as error:
             return problem_html(str(error))
 
@@ -106,8 +124,8 @@ class Demo:
                 title=entry.passage.title,
                 text=entry.passage.text,
                 score=entry.score,
-                first_stage_rank=entry.first_stage_rank,
-                first_stage_score=entry.first_stage_score,
+                first_stage_rank=entry.other_rank,
+                first_stage_score=entry.other_score,
             )
             for entry in ranked
         ]
@@ -127,16 +145,17 @@ def build_page(demo: Demo) -> gr.Blocks:
         query = gr.Textbox(
             label="Query", placeholder="Type a question", autofocus=True, max_length=MAX_QUERY_CHARACTERS
         )
+        other = gr.Radio([BM25, *demo.seconds], value=BM25, label="Compare with", visible=bool(demo.seconds))
         button = gr.Button("Rank", variant="primary")
         examples = gr.Examples(demo.examples, query, api_visibility="private")
         with gr.Accordion("Rank your own passages instead", open=False):
             pasted = gr.Textbox(label=f"Passages, one a line (at most {MAX_PASSAGES:,})", lines=5)
             upload = gr.File(label="or a file: .txt (one a line), .jsonl (BEIR), .tsv (id, text)")
         results = gr.HTML(padding=False)
-        for asked in (button.click, query.submit, examples.load_input_event.then):
+        for asked in (button.click, query.submit, examples.load_input_event.then, other.input):
             asked(
                 demo.page,
-                [query, pasted, upload],
+                [query, pasted, upload, other],
                 results,
                 api_visibility="private",
                 concurrency_id="reranker",
@@ -149,7 +168,15 @@ def build_page(demo: Demo) -> gr.Blocks:
 
 
 def _load_checkpoint(name: str) -> Reranker:
-    return AutoModel.from_pretrained(name, trust_remote_code=True)
+    """The checkpoint, warm; on ZeroGPU, where a GPU is lent to each call, there is none to warm up with."""
+    model = AutoModel.from_pretrained(name, trust_remote_code=True)
+    if torch.cuda.is_available():
+        model.to("cuda")
+    if os.environ.get("SPACES_ZERO_GPU") == "true":
+        model.rank = import_module("spaces").GPU(model.rank)
+    else:
+        model.rank("warm up", ["The first call is slow."])
+    return model
 
 
 def _loaded(kind: str, name: str, load: Callable[[str], Loaded]) -> Loaded:
@@ -171,6 +198,7 @@ if __name__ == "__main__":
     demo = Demo(
         os.environ.get(VARIABLES["checkpoint"], DEFAULT_MODEL),
         os.environ.get(VARIABLES["dataset"], DEFAULT_DATASET),
+        os.environ.get(VARIABLES["second checkpoint"]),
     )
     build_page(demo).launch(
         theme=gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypedDict
 
 import bm25s
@@ -29,23 +29,26 @@ class Reranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RankedPassage:
-    """A candidate's rank (from 1) and score (higher is more relevant) in either stage."""
+    """A candidate's rank (from 1) and score (higher is more relevant) in both columns of the page.
+
+    `other_*`: BM25's, or a second checkpoint's.
+    """
 
     passage: Passage
-    first_stage_rank: int
-    first_stage_score: float
+    other_rank: int
+    other_score: float
     rank: int
     score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """A query's candidates in TWOLAR's order, and what the two stages took."""
+    """A query's candidates in TWOLAR's order, and what either side took."""
 
     query_words: frozenset[str]
     passages: tuple[RankedPassage, ...]
     num_searched: int
-    first_stage_seconds: float
+    other_seconds: float
     reranking_seconds: float
 
 
@@ -100,8 +103,24 @@ def rerank(query: str, first_stage: FirstStage, reranker: Reranker) -> Reranking
             for rank, entry in enumerate(ranking, start=1)
         ),
         num_searched=len(first_stage.passages),
-        first_stage_seconds=found - start,
+        other_seconds=found - start,
         reranking_seconds=reranked - found,
+    )
+
+
+def beside(reranking: Reranking, query: str, reranker: Reranker) -> Reranking:
+    """The reranking beside a second checkpoint's instead of the first stage's, over the same candidates."""
+    start = time.perf_counter()
+    ranking = reranker.rank(query, [ranked.passage.contents for ranked in reranking.passages])
+    seconds = time.perf_counter() - start
+    places = {entry["corpus_id"]: (rank, entry["score"]) for rank, entry in enumerate(ranking, start=1)}
+    return replace(
+        reranking,
+        passages=tuple(
+            replace(ranked, other_rank=places[index][0], other_score=places[index][1])
+            for index, ranked in enumerate(reranking.passages)
+        ),
+        other_seconds=seconds,
     )
 
 

@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 from reranking import RankedPassage, Reranking
 
+BM25 = "BM25"
 NUM_SHOWN = 10
 EXCERPT_CHARACTERS = 240
 
 CSS = """
 .stages { display: grid; grid-template-columns: 1fr 1fr; gap: 1.25rem; }
-.stages h2 { font-size: 1.1rem; margin: 0 0 .5rem; }
+.stages h2 { font-size: 1.1rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
 .stages ol { list-style: none; margin: 0; padding: 0; }
 .stages li { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: .6rem .8rem;
   margin: 0 0 .6rem; background: var(--block-background-fill); overflow-wrap: anywhere; }
@@ -40,25 +41,24 @@ CSS = """
 """
 
 
-def results_html(query: str, reranking: Reranking, linkable: bool) -> str:
-    """Both stages side by side, the best passages of each; `linkable`: with a link to this query."""
-    first_stage = sorted(reranking.passages, key=lambda ranked: ranked.first_stage_rank)
+def results_html(query: str, reranking: Reranking, linkable: bool, other: str = BM25) -> str:
+    """TWOLAR beside `other`, the best passages of each; `linkable`: with a link to this query."""
+    others = sorted(reranking.passages, key=lambda ranked: ranked.other_rank)
     words = reranking.query_words
-    bm25_scores = [ranked.first_stage_score for ranked in first_stage]
+    other_scores = [ranked.other_score for ranked in others]
     scores = [ranked.score for ranked in reranking.passages]
     before = [
-        _item(
-            ranked, ranked.first_stage_rank, _bar(ranked.first_stage_score, bm25_scores), _now(ranked), words
-        )
-        for ranked in first_stage[:NUM_SHOWN]
+        _item(ranked, ranked.other_rank, _bar(ranked.other_score, other_scores), _now(ranked), words)
+        for ranked in others[:NUM_SHOWN]
     ]
     after = [
-        _item(ranked, ranked.rank, _bar(ranked.score, scores), _moved(ranked), words)
+        _item(ranked, ranked.rank, _bar(ranked.score, scores), _moved(ranked, other), words)
         for ranked in reranking.passages[:NUM_SHOWN]
     ]
+    title = "First stage: BM25" if other == BM25 else escape(other)
     return (
-        _summary(query, reranking, linkable)
-        + f'<div class="stages"><section><h2>First stage: BM25</h2><ol>{"".join(before)}</ol></section>'
+        _summary(query, reranking, linkable, other)
+        + f'<div class="stages"><section><h2>{title}</h2><ol>{"".join(before)}</ol></section>'
         + f'<section class="reranked"><h2>Reranked by TWOLAR</h2><ol>{"".join(after)}</ol></section></div>'
     )
 
@@ -76,12 +76,12 @@ def marked(text: str, words: frozenset[str]) -> str:
     )
 
 
-def _summary(query: str, reranking: Reranking, linkable: bool) -> str:
+def _summary(query: str, reranking: Reranking, linkable: bool, other: str) -> str:
     link = f' · <a href="?q={quote(query, safe="")}">link to this query</a>' if linkable else ""
     return (
         f'<p class="summary">{len(reranking.passages)} candidates of {reranking.num_searched:,} passages · '
-        f"BM25 {reranking.first_stage_seconds * 1000:.1f} ms · "
-        f"TWOLAR {reranking.reranking_seconds:.2f} s{link}</p>"
+        f"{escape(other)} {reranking.other_seconds:.3f} s · "
+        f"TWOLAR {reranking.reranking_seconds:.3f} s{link}</p>"
     )
 
 
@@ -105,12 +105,12 @@ def _now(ranked: RankedPassage) -> str:
     return f'<span class="move" title="TWOLAR ranks it {ranked.rank}">→ {ranked.rank}</span>'
 
 
-def _moved(ranked: RankedPassage) -> str:
-    places = ranked.first_stage_rank - ranked.rank
+def _moved(ranked: RankedPassage, other: str) -> str:
+    places = ranked.other_rank - ranked.rank
     if places == 0:
         return '<span class="move" title="same place in both">=</span>'
     name, arrow = ("up", "▲") if places > 0 else ("down", "▼")
-    return f'<span class="move {name}" title="BM25 ranks it {ranked.first_stage_rank}">{arrow}{abs(places)}</span>'
+    return f'<span class="move {name}" title="{escape(other)} ranks it {ranked.other_rank}">{arrow}{abs(places)}</span>'
 
 
 def _text(text: str, words: frozenset[str]) -> str:

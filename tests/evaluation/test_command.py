@@ -66,6 +66,15 @@ def test_models_and_a_run_file_on_two_collections_stand_in_one_table(
     assert r"\begin{tabular}{lrrrr}" in (out / "results.tex").read_text()
 
 
+def test_a_bi_encoder_can_be_the_first_stage(evaluation, collection, tmp_path):
+    arguments = ("--collection", collection, "--first_stage", "cosine:all-MiniLM-L6-v2", "--top_k", "3")
+    result = evaluation(*arguments, "--output_dir", tmp_path)
+    assert result.returncode == 0, result.stderr
+    record = results(tmp_path)[0]
+    assert list(record["systems"]) == ["all-MiniLM-L6-v2"]
+    assert record["systems"]["all-MiniLM-L6-v2"]["means"]["MRR@10"] == 1.0
+
+
 def test_the_record_says_where_each_figure_comes_from(evaluation, collection, tmp_path):
     assert evaluation("--collection", collection, "--model", MINILM, "--output_dir", tmp_path).returncode == 0
     record = results(tmp_path)[0]
@@ -116,7 +125,7 @@ def test_published_figures_stand_beside_ours_only_over_the_same_first_stage(eval
     [
         (["--collection", "nowhere"], "collection nowhere has no queries.jsonl"),
         (["--split", "dev"], "has no qrels/dev.tsv"),
-        (["--first_stage", "missing.txt"], "run missing.txt does not exist"),
+        (["--first_stage", "splade"], "run splade does not exist; a folder's first stage is bm25, cosine:"),
         (["--first_stage", "bm25", "bm25"], "2 first stages for 1 collections"),
         (["--model", "no/such-model"], "model no/such-model cannot be loaded"),
         (["--index", "somewhere"], "--index, --topics and --qrels stand in for downloads"),

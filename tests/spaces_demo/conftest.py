@@ -28,6 +28,14 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def second_checkpoint(tmp_path_factory):
+    """The same backbone with monoT5's score strategy, which keeps the order."""
+    folder = tmp_path_factory.mktemp("softmax")
+    TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2"), "softmax").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def rankings(tmp_path_factory):
     """A ranking dataset whose two rankings share the planets, so that each comes twice."""
     folder = tmp_path_factory.mktemp("rankings")
@@ -42,9 +50,10 @@ def run_app(tmp_path_factory):
     """Starts `python app.py`, with an empty cache and from a folder that is not the repository."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
-    def start(checkpoint, dataset, port=7860):
+    def start(checkpoint, dataset, second_checkpoint, port=7860):
         environment = os.environ | {
             "TWOLAR_MODEL": str(checkpoint),
+            "TWOLAR_SECOND_MODEL": str(second_checkpoint),
             "TWOLAR_DATASET": str(dataset),
             "GRADIO_SERVER_PORT": str(port),
             "HF_HOME": str(elsewhere / "cache"),
@@ -64,10 +73,10 @@ def run_app(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def address(run_app, checkpoint, rankings):
+def address(run_app, checkpoint, rankings, second_checkpoint):
     """The address of the Space, up and answering."""
     port = free_port()
-    process = run_app(checkpoint, rankings, port)
+    process = run_app(checkpoint, rankings, second_checkpoint, port)
     url = f"http://127.0.0.1:{port}/"
     try:
         wait_until_up(url, process)

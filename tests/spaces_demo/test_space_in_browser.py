@@ -53,6 +53,15 @@ def test_a_query_shows_both_orders_and_marks_its_words(page):
     assert {mark.lower() for mark in page.locator("mark").all_inner_texts()} == {"red", "planet"}
 
 
+def test_a_second_checkpoint_can_be_seen_beside(page, second_checkpoint):
+    ask(page, "red planet")
+    page.locator(".stages").wait_for()
+    page.get_by_label(str(second_checkpoint)).check()
+    page.get_by_role("heading", name=str(second_checkpoint)).wait_for()
+    assert titles(page, 0) == titles(page, 1)
+    assert set(page.locator(".reranked .move").all_inner_texts()) == {"="}
+
+
 def test_an_example_is_ranked_at_a_click(page):
     page.get_by_text("rings of ice").first.click()
     page.locator(".stages").wait_for()

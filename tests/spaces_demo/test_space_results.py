@@ -2,7 +2,7 @@
 
 import pytest
 from passages import InputError, Passage
-from reranking import FirstStage, rerank
+from reranking import FirstStage, beside, rerank
 from results_html import marked, results_html
 
 HOSTILE = '<img src=x onerror="alert(1)"> red & planet'
@@ -21,7 +21,7 @@ def collection(*texts):
 
 def test_both_ranks_and_scores_of_a_passage_are_kept():
     reranking = rerank("red planet", collection("blue sea", "a red planet", "red"), LastFirst())
-    ranks = [(entry.passage.docid, entry.first_stage_rank, entry.rank) for entry in reranking.passages]
+    ranks = [(entry.passage.docid, entry.other_rank, entry.rank) for entry in reranking.passages]
     assert ranks == [("0", 3, 1), ("2", 2, 2), ("1", 1, 3)]
     assert [entry.score for entry in reranking.passages] == [2.0, 1.0, 0.0]
 
@@ -38,7 +38,7 @@ def test_of_a_large_collection_at_most_fifty_passages_that_share_a_word_are_rera
 @pytest.mark.parametrize("texts", [("red", "blue"), ("the", "?"), ("x",)])
 def test_a_small_collection_is_reranked_even_where_no_word_matches(query, texts):
     reranking = rerank(query, collection(*texts), LastFirst())
-    assert [entry.first_stage_score for entry in reranking.passages] == [0.0] * len(texts)
+    assert [entry.other_score for entry in reranking.passages] == [0.0] * len(texts)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,20 @@ def test_bars_run_from_the_lowest_score_to_the_highest():
     reranked = html.split('class="reranked"')[1]
     widths = [part.split("%")[0] for part in reranked.split("width:")[1:]]
     assert widths == ["100", "50", "0"]
+
+
+def test_a_second_checkpoint_stands_beside_over_the_same_candidates():
+    class ShortestFirst:
+        def rank(self, query, passages):
+            order = sorted(range(len(passages)), key=lambda index: len(passages[index]))
+            return [{"corpus_id": index, "score": -float(len(passages[index]))} for index in order]
+
+    reranking = rerank("red", collection("red red", "red red red", "red"), LastFirst())
+    both = beside(reranking, "red", ShortestFirst())
+    ranks = {
+        entry.passage.docid: (entry.other_rank, entry.other_score, entry.rank) for entry in both.passages
+    }
+    before = {entry.passage.docid: entry.rank for entry in reranking.passages}
+    assert ranks == {"2": (1, -3.0, before["2"]), "0": (2, -7.0, before["0"]), "1": (3, -11.0, before["1"])}
+    html = results_html("red", both, linkable=False, other="<b>second</b>")
+    assert "<h2>&lt;b&gt;second&lt;/b&gt;</h2>" in html and "<b>second" not in html

@@ -62,10 +62,11 @@ def test_twenty_askers_at_once_each_get_their_own_answer(client):
         assert all(pool.map(ask, PLANETS * 2))
 
 
-@pytest.mark.parametrize("missing", ["checkpoint", "dataset"])
+@pytest.mark.parametrize("missing", ["checkpoint", "second checkpoint", "dataset"])
 def test_a_missing_part_ends_it_with_one_line_and_code_2(run_app, checkpoint, rankings, tmp_path, missing):
     absent = str(tmp_path / "absent")
-    process = run_app(*((absent, rankings) if missing == "checkpoint" else (checkpoint, absent)))
+    parts = {"checkpoint": checkpoint, "dataset": rankings, "second checkpoint": checkpoint, missing: absent}
+    process = run_app(*parts.values())
     error = process.communicate(timeout=120)[1]
     assert process.returncode == 2
     assert f"error: cannot load the {missing} {absent}" in error.splitlines()[-1]
