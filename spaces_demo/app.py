@@ -169,11 +169,13 @@ def build_page(demo: Demo) -> gr.Blocks:
 
 def _load_checkpoint(name: str) -> Reranker:
     """The checkpoint, warm; on ZeroGPU, where a GPU is lent to each call, there is none to warm up with."""
+    # Imported before CUDA is asked for: on ZeroGPU it teaches torch to wait for the GPU.
+    zero_gpu = import_module("spaces") if os.environ.get("SPACES_ZERO_GPU") == "true" else None
     model = AutoModel.from_pretrained(name, trust_remote_code=True)
     if torch.cuda.is_available():
         model.to("cuda")
-    if os.environ.get("SPACES_ZERO_GPU") == "true":
-        model.rank = import_module("spaces").GPU(model.rank)
+    if zero_gpu:
+        model.rank = zero_gpu.GPU(model.rank)
     else:
         model.rank("warm up", ["The first call is slow."])
     return model

@@ -1,5 +1,9 @@
 """The two stages over scripted scores, and the HTML that shows them."""
 
+import sys
+from types import SimpleNamespace
+
+import app
 import pytest
 from passages import InputError, Passage
 from reranking import FirstStage, beside, rerank
@@ -93,3 +97,16 @@ def test_a_second_checkpoint_stands_beside_over_the_same_candidates():
     assert ranks == {"2": (1, -3.0, before["2"]), "0": (2, -7.0, before["0"]), "1": (3, -11.0, before["1"])}
     html = results_html("red", both, linkable=False, other="<b>second</b>")
     assert "<h2>&lt;b&gt;second&lt;/b&gt;</h2>" in html and "<b>second" not in html
+
+
+def test_on_zero_gpu_each_ranking_borrows_the_gpu_and_nothing_ranks_before(checkpoint, monkeypatch):
+    borrowed = []
+
+    def gpu(rank):
+        return lambda query, passages: borrowed.append(query) or rank(query, passages)
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    reranking = rerank("red", collection("red", "blue"), app._load_checkpoint(str(checkpoint)))
+    assert borrowed == ["red"]
+    assert reranking.passages[0].passage.text == "red"
