@@ -241,6 +241,8 @@ def load_model(name: str, int8: bool) -> Reranker:
         raise InputError(f"--model {name}: cannot be loaded ({reason}); name a checkpoint") from error
     if not hasattr(model, "rank"):
         raise InputError(f"--model {name}: a {type(model).__name__}; name a TWOLAR checkpoint")
+    if int8 and not hasattr(model, "quantize"):
+        raise InputError(f"--model {name}: its code is too old for --int8; leave that out, or save it anew")
     return model.quantize() if int8 else model
 
 
