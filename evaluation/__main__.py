@@ -117,7 +117,21 @@ def _positive(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
-    add = parser.add_argument
+    _add_collections(parser.add_argument_group("what is searched"))
+    _add_systems(parser.add_argument_group("what is compared"))
+    add = parser.add_argument_group("results").add_argument
+    add("--output_dir", type=Path, default=Path("runs"), help="tables, plots, runs, indexes and scores")
+    add(
+        "--relevant_from",
+        type=_positive,
+        help="lowest grade that MRR, MAP and R count as relevant (default: 1; TREC-DL by name: 2)",
+    )
+    add("--seed", type=int, default=0, help="of the bootstrap and the randomization test")
+    return parser
+
+
+def _add_collections(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--collection",
         nargs="+",
@@ -127,13 +141,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--corpus", help="the passages, where a folder has none; or python-stdlib")
     add("--split", default="test", help="which qrels/SPLIT.tsv of a folder")
-    add(
-        "--index",
-        type=Path,
-        help="a local Lucene index in place of the download, for a collection of Pyserini's",
-    )
+    add("--limit_queries", type=_positive, help="a quick look: only the first so many judged queries")
+    add("--index", type=Path, help="a local Lucene index in place of Pyserini's download")
     add("--topics", type=Path, help="a local file of its queries: id, tab, text; or .jsonl")
     add("--qrels", type=Path, help="a local TREC file of its judgments")
+
+
+def _add_systems(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--first_stage",
         nargs="+",
@@ -155,15 +170,6 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="print published figures too: the shipped ones, or of these files",
     )
-    add("--limit_queries", type=_positive, help="a quick look: only the first so many judged queries")
-    add("--output_dir", type=Path, default=Path("runs"), help="tables, plots, runs, indexes and scores")
-    add(
-        "--relevant_from",
-        type=_positive,
-        help="lowest grade that MRR, MAP and R count as relevant (default: 1; TREC-DL by name: 2)",
-    )
-    add("--seed", type=int, default=0, help="of the bootstrap and the randomization test")
-    return parser
 
 
 if __name__ == "__main__":

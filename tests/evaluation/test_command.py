@@ -115,9 +115,7 @@ def test_published_figures_stand_beside_ours_only_over_the_same_first_stage(eval
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.stdout.splitlines()]
     for row in (["(Theirs)", "0.4321", ""], ["(Theirs large)", "", ""], ["(Others)", "", ""]):
         assert row in rows
-    assert (
-        "not measured here: A. Author, A Paper (nDCG@10 of reranking bm25's best 100)" in result.stdout
-    )
+    assert "not measured here: A. Author, A Paper (nDCG@10 of reranking bm25's best 100)" in result.stdout
 
 
 @pytest.mark.parametrize(
