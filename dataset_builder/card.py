@@ -9,7 +9,9 @@ from pathlib import Path
 import jinja2
 from huggingface_hub import DatasetCardData
 
-from dataset_builder.folder import BuildFolder, read_examples
+from dataset_builder.errors import InputError
+from dataset_builder.folder import BuildFolder, all_rankings
+from dataset_builder.labelling import TeacherAccess, describe_cost
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.settings import BuildSettings
 
@@ -19,7 +21,8 @@ TEMPLATES = Path(__file__).parent.parent / "model_cards"
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What a build holds. `rows[query_type][retriever]`: queries of that kind."""
+    """What a build holds. `rows[query_type][retriever]`: queries of that kind; `label_statuses` counts the
+    dropped too."""
 
     num_passages: int
     num_rows: int
@@ -34,12 +37,17 @@ def count_build(folder: BuildFolder) -> Statistics:
     rows: dict[str, Counter[str]] = {}
     statuses: Counter[str] = Counter()
     pool_sizes = 0
-    for path in sorted(folder.rankings(0).parent.glob("*.jsonl")):
-        for example in read_examples(path):
+    for example in all_rankings(folder):
+        statuses[example.label_status] += 1
+        if example.teacher_order is not None:
             rows.setdefault(example.query.query_type, Counter())[example.retriever] += 1
-            statuses[example.label_status] += 1
             pool_sizes += len(example.passages)
-    total = statuses.total()
+    total = sum(row.total() for row in rows.values())
+    if not total:
+        raise InputError(
+            f"the teacher gave no order to any of the {statuses.total()} pools ({dict(statuses)}); "
+            f"see python -m dataset_builder inspect {folder.root} QUERY_ID"
+        )
     return Statistics(
         num_passages=len(PassageStore(folder.passages)),
         num_rows=total,
@@ -50,15 +58,19 @@ def count_build(folder: BuildFolder) -> Statistics:
     )
 
 
-def write_card(folder: BuildFolder, settings: BuildSettings) -> None:
+def write_card(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> None:
     """Write the card of a build, aside and renamed. The same build gives the same bytes."""
     unfinished = folder.card.with_suffix(".unfinished")
-    unfinished.write_text(render_card(folder, count_build(folder), settings), encoding="utf-8")
+    cost = describe_cost(folder, settings, access)
+    unfinished.write_text(render_card(folder, count_build(folder), settings, cost), encoding="utf-8")
     os.replace(unfinished, folder.card)
 
 
-def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSettings) -> str:
-    """The card's Markdown, with YAML metadata that tells `load_dataset` where the splits are."""
+def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSettings, cost: str = "") -> str:
+    """The card's Markdown, with YAML metadata that tells `load_dataset` where the splits are.
+
+    `cost`: what the teacher's answers cost, in words.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -73,6 +85,7 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
         corpus_name=Path(settings.corpus).name,
         settings=settings,
         statistics=statistics,
+        cost=cost,
     )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import datasets
 
 from dataset_builder.card import SPLITS, write_card
 from dataset_builder.errors import InputError
-from dataset_builder.folder import BuildFolder, read_examples, read_queries
+from dataset_builder.folder import BuildFolder, all_rankings, read_examples, read_queries
+from dataset_builder.labelling import TeacherAccess
 from dataset_builder.records import FEATURES, RankingExample
 from dataset_builder.settings import BuildSettings
 
@@ -54,6 +56,8 @@ class Distill20k(datasets.GeneratorBasedBuilder):
         self, folder: BuildFolder, held_out: set[str], test: bool
     ) -> Iterator[tuple[int, Row]]:
         for number, example in enumerate(_examples_in_order(folder)):
+            if example.teacher_order is None:
+                continue
             if (example.query.source_docid in held_out) == test:
                 yield number, row(example)
 
@@ -84,7 +88,7 @@ def row(example: RankingExample) -> Row:
     }
 
 
-def write_parquet(folder: BuildFolder, settings: BuildSettings) -> None:
+def write_parquet(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> None:
     """Write `data/*.parquet` and the dataset card, aside and renamed."""
     unfinished = folder.root / "data.unfinished"
     for path in (unfinished, folder.data):
@@ -97,9 +101,43 @@ def write_parquet(folder: BuildFolder, settings: BuildSettings) -> None:
     )
     builder.download_and_prepare(output_dir=str(unfinished), file_format="parquet")
     (unfinished / "dataset_info.json").unlink()
+    check_rows(unfinished, folder)
     _name_by_content(unfinished)
     os.replace(unfinished, folder.data)
-    write_card(folder, settings)
+    write_card(folder, settings, access)
+
+
+def check_rows(data: Path, folder: BuildFolder) -> None:
+    """Read the Parquet files back and hold them against the rankings.
+
+    Raises:
+        RuntimeError: where a row is missing or doubled, its ranks are not 1 to n, or methods and query types do
+            not have the rows that the rankings gave them.
+    """
+    expected = Counter(
+        (example.query.query_id, example.query.query_type, example.retriever)
+        for example in all_rankings(folder)
+        if example.teacher_order is not None
+    )
+    found: Counter[tuple[str, str, str]] = Counter()
+    for file in sorted(data.glob("*.parquet")):
+        for written in datasets.Dataset.from_parquet(str(file), features=FEATURES, streaming=True):
+            ranks = [passage["rank"] for passage in written["retrieved_passages"]]
+            if ranks != list(range(1, len(ranks) + 1)):
+                raise RuntimeError(f"query {written['query_id']!r} has the ranks {ranks} in {file.name}")
+            found[_key(written)] += 1
+    if found != expected:
+        wrong = sorted((found - expected) + (expected - found))
+        raise RuntimeError(f"{len(wrong)} rows of {data} do not match the rankings, first {wrong[:3]}")
+
+
+def _key(written: Row) -> tuple[str, str, str]:
+    query_type, retriever = FEATURES["query_type"], FEATURES["retriever"]
+    return (
+        str(written["query_id"]),
+        query_type.int2str(written["query_type"]),
+        retriever.int2str(written["retriever"]),
+    )
 
 
 def _name_by_content(data: Path) -> None:

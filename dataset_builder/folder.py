@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
@@ -68,6 +69,15 @@ class BuildFolder:
         """The rankings that task `rank` labelled."""
         return self.build / "rankings" / f"{rank:05d}.jsonl"
 
+    @property
+    def answers(self) -> Path:
+        """Every answer that a language model was paid for."""
+        return self.build / "answers"
+
+    def batches(self, rank: int) -> Path:
+        """What task `rank` has submitted to a batch API."""
+        return self.build / "batches" / f"{rank:05d}"
+
     def logs(self, stage: str) -> Path:
         """datatrove's logs, statistics and completion marks of a stage."""
         return self.build / "logs" / stage
@@ -95,6 +105,16 @@ def read_examples(path: Path) -> Iterator[RankingExample]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             yield _example(line)
+
+
+def all_pools(folder: BuildFolder) -> Iterator[RankingExample]:
+    """The pools of every task that is done."""
+    yield from chain.from_iterable(map(read_examples, sorted(folder.pools(0).parent.glob("*.jsonl"))))
+
+
+def all_rankings(folder: BuildFolder) -> Iterator[RankingExample]:
+    """The labelled pools of every task that is done."""
+    yield from chain.from_iterable(map(read_examples, sorted(folder.rankings(0).parent.glob("*.jsonl"))))
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, object]]) -> None:

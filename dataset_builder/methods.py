@@ -1,4 +1,4 @@
-"""Opens, over a build's indexes, the retrieval methods and the teacher that its settings name."""
+"""Opens, over a build's indexes, the retrieval methods that its settings name."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,6 @@ from dataset_builder.retrievers.dense import DenseRetriever, load_encoder
 from dataset_builder.retrievers.lucene import BM25, BM25RM3
 from dataset_builder.retrievers.reranked import BM25MiniLM
 from dataset_builder.settings import BuildSettings
-from dataset_builder.teachers import Teacher
-from dataset_builder.teachers.fusion import FusionTeacher
 
 
 def open_retrievers(folder: BuildFolder, settings: BuildSettings) -> list[Retriever]:
@@ -21,17 +19,6 @@ def open_retrievers(folder: BuildFolder, settings: BuildSettings) -> list[Retrie
         InputError: for a method that is not known.
     """
     return [_open(name, folder, settings) for name in settings.retrievers]
-
-
-def open_teacher(folder: BuildFolder, settings: BuildSettings) -> Teacher:
-    """The teacher that `settings.teacher` names.
-
-    Raises:
-        InputError: for a teacher that is not known.
-    """
-    if settings.teacher != FusionTeacher.name:
-        raise InputError(f"teacher {settings.teacher!r} is not known; give {FusionTeacher.name}")
-    return FusionTeacher(open_retrievers(folder, settings))
 
 
 def _open(name: str, folder: BuildFolder, settings: BuildSettings) -> Retriever:

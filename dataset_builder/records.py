@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datasets import ClassLabel, Features, List, Value
 
 QUERY_TYPES = ("cropped", "doct5query", "keywords")
-RETRIEVERS = ("bm25", "splade", "dragon", "bm25_monot5", "bm25_rm3", "minilm", "bm25_minilm")
+RETRIEVERS = ("bm25", "splade", "dragon", "bm25_monot5", "bm25_rm3", "minilm", "bm25_minilm", "union")
 LABEL_STATUSES = ("ok", "repaired", "refused", "unusable")
 
 

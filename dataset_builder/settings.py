@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import yaml
@@ -13,14 +13,17 @@ from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder
 
 PROFILES = Path(__file__).parent / "profiles"
+SPLIT, UNION = "split", "union"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
     """The settings of a build; each profile gives them all, and flags of the same names override it.
 
-    `num_passages`: pool size (the paper: 30). `test_fraction`: share of the source passages whose queries
-    form the test split.
+    `num_passages`: pool size (the paper: 30). `pool`: `split`, each query draws from one method in turn, or
+    `union`, each pool interleaves all methods. `test_fraction`: share of the source passages whose queries form
+    the test split. From `window_size` on: how a language model ranks a pool, see `ListwiseSettings`;
+    `max_words` cuts each passage in the prompt.
     """
 
     corpus: str
@@ -33,17 +36,28 @@ class BuildSettings:
     test_fraction: float
     seed: int
     output_dir: str
+    pool: str = SPLIT
+    exclude_queries: list[str] = field(default_factory=list)
+    window_size: int = 20
+    step: int = 10
+    shuffle: bool = False
+    num_rankings: int = 1
+    max_words: int = 300
+    structured: bool = False
+    temperature: float | None = 0.0
 
     def __post_init__(self) -> None:
         if self.num_queries < 1:
             raise InputError(f"--num_queries is {self.num_queries}; at least 1 is needed")
         if self.num_passages < 2:
             raise InputError(f"--num_passages is {self.num_passages}; a ranking needs at least 2")
+        if self.pool not in (SPLIT, UNION):
+            raise InputError(f"--pool is {self.pool!r}; give {SPLIT} or {UNION}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
 
 
-def load_profile(name: str, overrides: dict[str, str | int | float]) -> BuildSettings:
+def load_profile(name: str, overrides: dict[str, str | int | float | bool | list[str]]) -> BuildSettings:
     """The settings of `profiles/{name}.yaml`, or of a YAML file, with `overrides` on top.
 
     Raises:

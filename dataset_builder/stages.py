@@ -1,7 +1,7 @@
 """The stages of a build, each a datatrove `PipelineStep` that reads one kind of file and writes the next."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import islice
 
 from datatrove.data import DocumentsPipeline
@@ -19,15 +19,18 @@ from dataset_builder.folder import (
     write_lines,
     write_queries,
 )
-from dataset_builder.methods import open_retrievers, open_teacher
+from dataset_builder.labelling import TeacherAccess, open_teacher
+from dataset_builder.methods import open_retrievers
 from dataset_builder.passage_store import DuplicateDocid, PassageStore
 from dataset_builder.queries import Keywords, MakeQuery, QuerySampler, cropped_sentence
 from dataset_builder.records import Query, RankingExample, RetrievedPassage
 from dataset_builder.retrievers import Retriever
 from dataset_builder.retrievers.dense import build_faiss_index, load_encoder
+from dataset_builder.retrievers.interleaved import Interleaved
 from dataset_builder.retrievers.lucene import build_lucene_index
-from dataset_builder.settings import BuildSettings
+from dataset_builder.settings import UNION, BuildSettings
 from dataset_builder.teachers import Teacher
+from dataset_builder.teachers.llm_teacher import LLMTeacher
 
 
 class Stage(PipelineStep):
@@ -36,10 +39,11 @@ class Stage(PipelineStep):
     type = "TWOLAR"
     sharded = False
 
-    def __init__(self, folder: BuildFolder, settings: BuildSettings) -> None:
+    def __init__(self, folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> None:
         super().__init__()
         self.folder = folder
         self.settings = settings
+        self.access = access
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         """Do task `rank` of `world_size`; yields nothing."""
@@ -114,7 +118,10 @@ class DrawQueries(Stage):
 
 
 class FillPools(Stage):
-    """queries → pools. Each query draws from one method, in turn: balanced over method and query type."""
+    """queries → pools. Each query draws from one method, in turn: balanced over method and query type.
+
+    With the `union` setting, each pool interleaves all methods instead.
+    """
 
     name = "pools"
     sharded = True
@@ -128,6 +135,8 @@ class FillPools(Stage):
     def _pools(self, queries: Iterator[Query]) -> Iterator[RankingExample]:
         passages = PassageStore(self.folder.passages)
         retrievers = open_retrievers(self.folder, self.settings)
+        if self.settings.pool == UNION:
+            retrievers = [Interleaved(retrievers)]
         for query in queries:
             retriever = retrievers[_number(query) % len(retrievers)]
             found = _retrieve(retriever, query, self.settings.num_passages, passages)
@@ -145,10 +154,11 @@ class LabelPools(Stage):
 
     def work(self, rank: int, world_size: int) -> None:
         """Have the teacher order this task's pools."""
-        teacher = open_teacher(self.folder, self.settings)
-        pools = list(read_examples(self.folder.pools(rank)))
-        progress = tqdm(pools, desc=f"ordering with {teacher.name}", unit="query")
-        write_examples(self.folder.rankings(rank), (_label(teacher, example) for example in progress))
+        total = sum(1 for _ in read_examples(self.folder.pools(rank)))
+        with open_teacher(self.folder, self.settings, self.access, rank) as teacher:
+            labelled = teacher.label(read_examples(self.folder.pools(rank)))
+            with tqdm(labelled, f"ordering with {teacher.name}", total, unit="query") as progress:
+                write_examples(self.folder.rankings(rank), _with_cost(progress, teacher))
 
 
 class WriteDataset(Stage):
@@ -158,7 +168,7 @@ class WriteDataset(Stage):
 
     def work(self, rank: int, world_size: int) -> None:
         """Build the dataset that `load_dataset` reads."""
-        distill20k.write_parquet(self.folder, self.settings)
+        distill20k.write_parquet(self.folder, self.settings, self.access)
 
 
 STAGES: tuple[type[Stage], ...] = (
@@ -188,8 +198,9 @@ def _retrieve(
     return tuple(RetrievedPassage(passage, rank, hit.score) for rank, (passage, hit) in ranked)
 
 
-def _label(teacher: Teacher, example: RankingExample) -> RankingExample:
-    answer = teacher.order(example.query.text, [found.passage for found in example.passages])
-    return replace(
-        example, teacher_order=answer.order, label_status=answer.label_status, teacher=teacher.name
-    )
+def _with_cost(progress: "tqdm[RankingExample]", teacher: Teacher) -> Iterator[RankingExample]:
+    """The examples as they come; what a language model has cost so far is shown beside the progress."""
+    for example in progress:
+        if isinstance(teacher, LLMTeacher):
+            progress.set_postfix_str(str(teacher.budget), refresh=False)
+        yield example

