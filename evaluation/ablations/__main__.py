@@ -96,13 +96,20 @@ def _record(results: dict[str, list[RowResult]]) -> dict[str, object]:
 
 
 def _refuse_changed(grid: Grid, folder: Path) -> None:
-    """Keep the grid beside its cells: results of two configurations must not be mixed."""
-    path, text = folder / "grid.json", json.dumps(asdict(grid), indent=2)
+    """Keep grid and data beside the cells: results of two configurations must not be mixed."""
+    names = sorted({str(cell.arguments.get("dataset_name")) for cell in grid.cells()})
+    kept = {"grid": asdict(grid), "data": {name: _parquet_files(Path(name)) for name in names}}
+    path, text = folder / "grid.json", json.dumps(kept, indent=2)
     if path.is_file() and path.read_text(encoding="utf-8").rstrip("\n") != text:
         raise InputError(
-            f"{folder} holds the cells of another configuration; choose another --output_dir or restore it"
+            f"{folder} holds the cells of another grid or dataset; choose another --output_dir or restore it"
         )
     write_text(path, text)
+
+
+def _parquet_files(dataset: Path) -> list[tuple[str, int]]:
+    """Names and sizes; none for a dataset of the Hub."""
+    return [(path.name, path.stat().st_size) for path in sorted(dataset.rglob("*.parquet"))]
 
 
 def _run(arguments: list[str], log: Path, what: str) -> None:

@@ -144,7 +144,16 @@ def test_a_grid_is_trained_evaluated_and_resumed(
         *command[2:],
     )
     refused = evaluation(*changed, module="evaluation.ablations")
-    assert refused.returncode == 2 and "cells of another configuration" in refused.stderr
+    assert refused.returncode == 2 and "cells of another grid or dataset" in refused.stderr
+
+
+def test_a_rebuilt_dataset_is_refused(grid_file, rankings, evaluation, tmp_path):
+    train = {"model_name_or_path": str(tmp_path / "none"), "dataset_name": str(rankings)}
+    command = ("--config", grid_file(train), "--output_dir", tmp_path / "out")
+    assert "training of cell" in evaluation(*command, module="evaluation.ablations").stderr
+    (rankings / "train-00000-of-00001.parquet").rename(rankings / "train-rebuilt.parquet")
+    result = evaluation(*command, module="evaluation.ablations")
+    assert result.returncode == 2 and "cells of another grid or dataset" in result.stderr
 
 
 def test_a_failed_training_names_its_log(grid_file, evaluation, tmp_path):
