@@ -111,9 +111,12 @@ def _read_queries(path: Path) -> dict[str, str]:
     for place, line in _lines(path):
         try:
             row = json.loads(line)
-            queries[str(row["_id"])] = row["text"]
+            query_id, text = str(row["_id"]), row["text"]
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f'{place}: expected an object with "_id" and "text"') from error
+        if not isinstance(text, str):
+            raise InputError(f'{place}: "text" must be a string')
+        queries[query_id] = text
     return queries
 
 
@@ -164,7 +167,11 @@ def _read_qrels(path: Path) -> Qrels:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield f"{path} line {number}", line.rstrip("\n")
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"{path} line {number}", line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} after line {number}: not UTF-8 text; convert it first") from error

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.corpus import read_corpus
 from dataset_builder.errors import InputError
-from dataset_builder.passage_store import PassageStore
+from dataset_builder.passage_store import DuplicateDocid, PassageStore
 from dataset_builder.retrievers.dense import DenseRetriever, build_faiss_index, load_encoder
 from dataset_builder.retrievers.lucene import BM25, build_lucene_index
 from dataset_builder.trec_run import Run, ordered, read_run
@@ -47,12 +48,14 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
     if isinstance(collection.corpus, PrebuiltCorpus):
         passages: PassageStore | PrebuiltCorpus = collection.corpus
         is_run = Path(first_stage).is_file()
-        run = read_run(Path(first_stage)) if is_run else _prebuilt(collection, first_stage, top_k, work)
+        run = load_ranking(first_stage) if is_run else _prebuilt(collection, first_stage, top_k, work)
     else:
         passages = _open_passages(collection.corpus, work)
         is_run = first_stage != BM25_NAME and not first_stage.startswith(COSINE)
         folder = work / _key(collection.corpus)
-        run = _read_run(first_stage) if is_run else _search(collection, first_stage, passages, top_k, folder)
+        run = (
+            _folders_run(first_stage) if is_run else _search(collection, first_stage, passages, top_k, folder)
+        )
     found = {query_id: run[query_id][:top_k] for query_id in collection.queries if run.get(query_id)}
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
@@ -65,17 +68,34 @@ def _prebuilt(collection: JudgedCollection, first_stage: str, top_k: int, work: 
     return collection.corpus.search(first_stage, collection.queries, top_k, work)
 
 
+def load_ranking(path: str) -> Run:
+    """A run file whose scores can be compared.
+
+    Raises:
+        InputError: for a file that is no run, or a score that is not a number.
+    """
+    run = read_run(Path(path))
+    for query_id, hits in run.items():
+        wrong = next((hit.docid for hit in hits if math.isnan(hit.score)), None)
+        if wrong is not None:
+            raise InputError(f"run {path}: the score of {wrong} for query {query_id} is not a number")
+    return run
+
+
 def _open_passages(corpus: str, work: Path) -> PassageStore:
     path = work / _key(corpus) / "passages.sqlite"
-    return PassageStore(path) if path.is_file() else PassageStore.build(path, read_corpus(corpus))
+    try:
+        return PassageStore(path) if path.is_file() else PassageStore.build(path, read_corpus(corpus))
+    except DuplicateDocid as error:
+        raise InputError(f"corpus {corpus}: {error}; ids must be unique") from error
 
 
-def _read_run(path: str) -> Run:
+def _folders_run(path: str) -> Run:
     if not Path(path).is_file():
         raise InputError(
             f"run {path} does not exist; a folder's first stage is {BM25_NAME}, {COSINE}BI-ENCODER or a run file"
         )
-    return read_run(Path(path))
+    return load_ranking(path)
 
 
 def _search(

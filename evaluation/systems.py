@@ -9,8 +9,8 @@ import torch
 
 from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
-from dataset_builder.trec_run import Run, ordered, read_run
-from evaluation.first_stage import COSINE, Candidates
+from dataset_builder.trec_run import Run, ordered
+from evaluation.first_stage import COSINE, Candidates, load_ranking
 from evaluation.score_cache import Pair, ScoreCache, Scorer, model_revision
 
 
@@ -94,7 +94,7 @@ def load_scorer(model: str) -> Scorer:
 def load_run(spec: str, queries: Collection[str]) -> SystemRun | None:
     """A run file `NAME=PATH`, as it is, for these queries; None where it has none of them."""
     name, path = parse_named(spec)
-    run = read_run(Path(path))
+    run = load_ranking(path)
     shared = {query_id: run[query_id] for query_id in queries if query_id in run}
     revision = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return SystemRun(name, shared, revision=revision) if shared else None

@@ -142,3 +142,30 @@ def test_a_run_file_of_none_of_the_collections_is_refused(evaluation, collection
     (tmp_path / "other.txt").write_text("z9 Q0 mars 1 2 x\n")
     result = evaluation("--collection", collection, "--run", tmp_path / "other.txt", "--output_dir", tmp_path)
     assert result.returncode == 2 and "has no query of any collection" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("run.txt", b"q1 Q0 mars 1 nan x\n", "run.txt: the score of mars for query q1 is not a number"),
+        ("queries.jsonl", b'{"_id": "q1", "text": "\xff"}\n', "queries.jsonl after line 0: not UTF-8 text"),
+        (
+            "corpus.jsonl",
+            b'{"_id": "a", "text": "b"}\n' * 2,
+            "two passages have the id 'a'; ids must be unique",
+        ),
+        (
+            "qrels/test.tsv",
+            b"q1\tmars\thigh\n",
+            "test.tsv line 1: expected query-id, corpus-id and an integer",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_fault(
+    evaluation, collection, tmp_path, file, content, message
+):
+    (collection / file).write_bytes(content)
+    flags = ("--first_stage", collection / file) if file == "run.txt" else ()
+    result = evaluation("--collection", collection, *flags, "--output_dir", tmp_path / "out")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert message in result.stderr
