@@ -43,12 +43,11 @@ class Turn:
 
     passages_per_second: float
     floor: float
-    peak_memory_mib: float | None
 
 
 @dataclass(frozen=True)
 class WayResult:
-    """Medians over the turns. `peak_memory_mib`: the largest turn's, beyond what was held before it."""
+    """Medians over the turns. `peak_memory_mib`: of the first turn, beyond what was held before it."""
 
     way: str
     passages_per_second: float
@@ -84,7 +83,7 @@ def run(shape: str, num_pairs: int, rounds: int) -> list[WayResult]:
 
 def measure(ways: dict[str, Way], work: Workload, rounds: int, floor: MatrixFloor) -> list[WayResult]:
     """Let the ways take turns, after a first one that is not counted."""
-    scores = {name: way(work.pairs) for name, way in ways.items()}
+    first = {name: _first_turn(way, work, floor.device) for name, way in ways.items()}
     turns: dict[str, list[Turn]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -92,21 +91,25 @@ def measure(ways: dict[str, Way], work: Workload, rounds: int, floor: MatrixFloo
             print(
                 f"{name}: {turns[name][-1].passages_per_second:.1f} passages/s", file=sys.stderr, flush=True
             )
-    reference = scores[AUTHORS_LOOP]
+    reference = first[AUTHORS_LOOP][0]
     return [
-        _result(name, turns[name], turns[AUTHORS_LOOP], float((scores[name] - reference).abs().max()))
-        for name in ways
+        _result(name, turns[name], turns[AUTHORS_LOOP], float((scores - reference).abs().max()), peak)
+        for name, (scores, peak) in first.items()
     ]
+
+
+def _first_turn(way: Way, work: Workload, device: torch.device) -> tuple[torch.Tensor, float | None]:
+    """Scores and peak memory. Not timed: watching memory begins with giving back what the allocator keeps."""
+    memory = PeakMemory(device)
+    return way(work.pairs), memory.mib_since()
 
 
 def _turn(way: Way, work: Workload, floor: MatrixFloor) -> Turn:
     before = floor.flops_per_second()
-    memory = PeakMemory(floor.device)
     seconds = _seconds(lambda: way(work.pairs), floor.device)
-    peak = memory.mib_since()
     flops_per_second = (before + floor.flops_per_second()) / 2
     floor_seconds = floor.flops(work.lengths) / flops_per_second
-    return Turn(len(work.pairs) / seconds, len(work.pairs) / floor_seconds, peak)
+    return Turn(len(work.pairs) / seconds, len(work.pairs) / floor_seconds)
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
@@ -116,8 +119,9 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def _result(name: str, turns: list[Turn], authors: list[Turn], difference: float) -> WayResult:
-    peaks = [turn.peak_memory_mib for turn in turns if turn.peak_memory_mib is not None]
+def _result(
+    name: str, turns: list[Turn], authors: list[Turn], difference: float, peak: float | None
+) -> WayResult:
     return WayResult(
         way=name,
         passages_per_second=median(turn.passages_per_second for turn in turns),
@@ -126,7 +130,7 @@ def _result(name: str, turns: list[Turn], authors: list[Turn], difference: float
             for turn, other in zip(turns, authors, strict=True)
         ),
         fraction_of_floor=median(turn.passages_per_second / turn.floor for turn in turns),
-        peak_memory_mib=max(peaks) if peaks else None,
+        peak_memory_mib=peak,
         max_difference_from_authors=difference,
     )
 

@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
 from transformers.activations import NewGELUActivation
 from transformers.models.t5.modeling_t5 import (
     T5Attention,
@@ -76,16 +77,16 @@ def _room(stack: T5Stack, hidden: torch.Tensor) -> torch.Tensor:
 
 
 def _project(linears: list[nn.Module], hidden: torch.Tensor, room: torch.Tensor) -> list[torch.Tensor]:
-    """`hidden` through each of `linears`, written into `room` by those that can: T5's have no bias."""
+    """`hidden` through each of `linears`, one result after the other in `room`. T5's layers have no bias."""
     start, projections = 0, []
-    for linear in linears:
+    for linear in cast(list[nn.Linear], linears):
+        end = start + len(hidden) * linear.out_features
+        out = room[start:end].view(len(hidden), linear.out_features)
         if isinstance(linear, nn.Linear):
-            end = start + len(hidden) * linear.out_features
-            out = room[start:end].view(len(hidden), linear.out_features)
             projections.append(torch.mm(hidden, linear.weight.T, out=out))
-            start = end
         else:
-            projections.append(linear(hidden))
+            projections.append(linear(hidden, out=out))
+        start = end
     return projections
 
 
@@ -113,28 +114,27 @@ def _self_attention(
 
 def _decode(decoder: T5Stack, state: torch.Tensor, encoded: torch.Tensor, lengths: list[int]) -> torch.Tensor:
     room = _room(decoder, state)
+    pairs = pad_sequence(encoded.split(lengths), batch_first=True)
+    is_padding = torch.arange(pairs.shape[1]) >= torch.tensor(lengths)[:, None]
     for block in decoder.block:
         itself, cross, dense = _layers(block)
         # A single position attends to itself with weight one: what is left is its value.
         own_value = itself.SelfAttention.v(_normalised(itself.layer_norm, state))
         state = state + itself.SelfAttention.o(own_value)
         normal = _normalised(cross.layer_norm, state)
-        state += _cross_attention(cross.EncDecAttention, normal, encoded, lengths)
+        state += _cross_attention(cross.EncDecAttention, normal, pairs, is_padding)
         state += _feed_forward(dense.DenseReluDense, _normalised(dense.layer_norm, state), room)
     return _normalised(decoder.final_layer_norm, state)
 
 
 def _cross_attention(
-    attention: T5Attention, state: torch.Tensor, encoded: torch.Tensor, lengths: list[int]
+    attention: T5Attention, state: torch.Tensor, pairs: torch.Tensor, is_padding: torch.Tensor
 ) -> torch.Tensor:
     heads = (attention.n_heads, attention.key_value_proj_dim)
     key, value = (project.weight.unflatten(0, heads) for project in (attention.k, attention.v))
     query = torch.einsum("bhk,hkd->bhd", attention.q(state).unflatten(1, heads), key)
-    mixed = torch.empty_like(query)
-    for pair, (start, length) in enumerate(_spans(lengths)):
-        own = encoded[start : start + length]
-        mixed[pair] = (query[pair] @ own.T).softmax(dim=-1) @ own
-    return attention.o(torch.einsum("bhd,hkd->bhk", mixed, value).flatten(1))
+    weights = (query @ pairs.mT).masked_fill_(is_padding[:, None], float("-inf")).softmax(dim=-1)
+    return attention.o(torch.einsum("bhd,hkd->bhk", weights @ pairs, value).flatten(1))
 
 
 def _feed_forward(
