@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from dataset_builder.arguments import build_settings, parser, teacher_access
+from dataset_builder.arguments import build_execution, build_settings, import_wanted, parser, teacher_access
 from dataset_builder.errors import run_cli
+from dataset_builder.executors import SLURM
 from dataset_builder.folder import BuildFolder
+from dataset_builder.import_runs import import_runs
 from dataset_builder.inspection import describe_query, describe_status
 from dataset_builder.order import order_run
 from dataset_builder.pipeline import build
@@ -16,11 +18,18 @@ def main() -> None:
     if arguments.command == "build":
         settings = build_settings(arguments)
         folder = BuildFolder(Path(settings.output_dir))
-        access = teacher_access(arguments)
-        build(folder, settings, access, arguments.tasks, arguments.workers, arguments.dry_run)
-        if not arguments.dry_run:
+        execution = build_execution(arguments)
+        build(folder, settings, teacher_access(arguments), execution, arguments.dry_run)
+        if execution.executor == SLURM:
+            print(f"submitted; python -m dataset_builder status {folder.root} says how far it is")
+        elif not arguments.dry_run:
             print(f"dataset: {folder.root} (card: {folder.card})")
             print(f"train on it: python train_hf.py --dataset_name {settings.output_dir} --output_dir out")
+        return
+    if arguments.command == "import-runs":
+        wanted = import_wanted(arguments)
+        import_runs(wanted)
+        print(f"dataset: {wanted.output_dir} (card: {BuildFolder(Path(wanted.output_dir)).card})")
         return
     folder = BuildFolder(arguments.build)
     if arguments.command == "order":

@@ -1,8 +1,11 @@
 """The command line's flags: those of a build's settings, and those of how its teacher is reached."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
+from dataset_builder.executors import LOCAL, RAY, SLURM, Execution
+from dataset_builder.import_runs import Import
 from dataset_builder.labelling import TeacherAccess
 from dataset_builder.settings import PROFILES, SPLIT, UNION, BuildSettings, load_profile
 
@@ -19,10 +22,23 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "teacher": (str, "openai:MODEL, batch:MODEL (half the price, within a day), local:PATH or rank-fusion"),
     "window_size": (int, "passages that a language model orders at once (the paper: 20)"),
     "step": (int, "how far the window moves (the paper: 10)"),
+    "bm25_index": (
+        str,
+        "BM25's index, a folder or a name of Pyserini's as msmarco-v1-passage; else one is built",
+    ),
+    "encoder": (str, "the bi-encoder of minilm and bm25_minilm: a Hub name or a folder"),
+    "splade": (str, "a masked language model trained as SPLADE"),
+    "dragon_context": (str, "DRAGON's passage encoder"),
+    "dragon_query": (str, "DRAGON's query encoder"),
+    "monot5": (str, "the reranker of bm25_monot5"),
+    "doct5query": (str, "the T5 that writes queries"),
+    "faiss_index": (str, "flat (exact), hnsw or ivf"),
     "num_rankings": (int, "rankings of each pool, aggregated; more than 1 needs --shuffle"),
     "max_words": (int, "words of a passage in the prompt"),
     "temperature": (float, "of the language model"),
+    "license": (str, "of the corpus's text, as the Hub names it (for instance cc-by-4.0)"),
 }
+IMPORTED = ("corpus", "num_passages", "test_fraction", "seed", "license", "output_dir")
 LISTS = {
     "query_types": "cropped, doct5query, keywords",
     "retrievers": "bm25, splade, dragon, bm25_monot5, bm25_rm3, minilm, bm25_minilm",
@@ -43,6 +59,13 @@ ACCESS: dict[str, tuple[Kind, str]] = {
     "completion_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
     "answers": (str, "folder of paid answers, to share among builds; by default the build's own"),
 }
+EXECUTION: dict[str, tuple[Kind, str]] = {
+    "tasks": (int, "shards of the pools and rankings"),
+    "workers": (int, "shards that run at once"),
+    "partition": (str, "of Slurm"),
+    "time_limit": (str, "of a Slurm job (24:00:00)"),
+    "gpus": (int, "for each task on Ray or Slurm"),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     _add_build(commands.add_parser("build", help="build a dataset; an interrupted build is continued"))
     _add_order(commands.add_parser("order", help="let a build's teacher order a TREC run over its corpus"))
+    _add_import(
+        commands.add_parser("import-runs", help="make a dataset of rankings that an LLM gave already")
+    )
     status = commands.add_parser("status", help="how far a build is, and what it has cost")
     status.add_argument("build", type=Path, help="the build's folder")
     _add(status, {name: ACCESS[name] for name in ("answers", "prompt_price", "completion_price")})
@@ -79,6 +105,14 @@ def teacher_access(arguments: argparse.Namespace) -> TeacherAccess:
     return TeacherAccess(**given)
 
 
+def build_execution(arguments: argparse.Namespace) -> Execution:
+    """Where the stages run, as the flags say."""
+    names = ["executor", *EXECUTION]
+    return Execution(
+        **{name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    )
+
+
 def _add_build(command: argparse.ArgumentParser) -> None:
     profiles = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
     command.add_argument("--profile", default="offline", help=f"{profiles}, or a YAML file")
@@ -89,8 +123,25 @@ def _add_build(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
     _add(command, ACCESS)
     command.add_argument("--dry_run", action="store_true", help="build the pools, say what labels would cost")
-    command.add_argument("--tasks", type=int, default=1, help="shards of the pools and rankings")
-    command.add_argument("--workers", type=int, default=1, help="shards that run at once")
+    command.add_argument("--executor", choices=(LOCAL, RAY, SLURM), help="where the stages run")
+    _add(command, EXECUTION)
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--runs", type=Path, nargs="+", required=True, help="TREC runs, best passages first")
+    command.add_argument("--queries", type=Path, required=True, help="queries.jsonl (_id, text)")
+    command.add_argument("--first_stage", type=Path, help="the TREC run that the runs reranked")
+    _add(command, {name: SETTINGS[name] for name in IMPORTED})
+    for action in command._actions:
+        action.required |= action.dest in ("corpus", "output_dir")
+
+
+def import_wanted(arguments: argparse.Namespace) -> Import:
+    """What is to be imported, as the flags say."""
+    names = [field.name for field in dataclasses.fields(Import)]
+    return Import(
+        **{name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    )
 
 
 def _add_order(command: argparse.ArgumentParser) -> None:

@@ -7,16 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+import yaml
 from huggingface_hub import DatasetCardData
 
 from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, all_rankings
-from dataset_builder.labelling import TeacherAccess, describe_cost
+from dataset_builder.labelling import (
+    LOCAL,
+    RUN,
+    TeacherAccess,
+    describe_cost,
+    listwise_settings,
+    teacher_kind,
+)
+from dataset_builder.methods import models_of
+from dataset_builder.model_revision import model_revision
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.settings import BuildSettings
 
 SPLITS = ("train", "test")
 TEMPLATES = Path(__file__).parent.parent / "model_cards"
+LICENCES = Path(__file__).parent / "licences.yaml"
+NOT_KNOWN = "see where it comes from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +91,48 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
     environment.filters["format_count"] = "{:,}".format
     name = Path(settings.output_dir).name
     return environment.get_template("dataset_card.md.jinja").render(
-        card_data=_card_data(folder, statistics).to_yaml(),
+        card_data=_card_data(folder, statistics, settings).to_yaml(),
         title=f"TWOLAR {name}",
         repo_id=f"twolar/{name}",
         corpus_name=Path(settings.corpus).name,
         settings=settings,
         statistics=statistics,
+        overlaps=_lines(folder.overlaps),
+        provenance=_provenance(settings),
+        teacher_name=listwise_settings(settings).name if teacher_kind(settings)[1] else settings.teacher,
         cost=cost,
+        poolless=sum(count["kept"] for count in statistics.query_counts.values())
+        - statistics.label_statuses.total(),
+        imported=teacher_kind(settings)[0] == RUN,
     )
+
+
+def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
+    """Name, revision and licence of the corpus and of each model that this build uses."""
+    licences = yaml.safe_load(LICENCES.read_text())
+    corpus = Path(settings.corpus).name
+    kind, teacher = teacher_kind(settings)
+    names = [*models_of(settings), *([teacher] if kind == LOCAL else [])]
+    rows = [(corpus, "", corpus), *((_shown(name), model_revision(name)[:12], name) for name in names)]
+    return [(shown, revision, licences.get(name, NOT_KNOWN)) for shown, revision, name in rows]
+
+
+def _shown(name: str) -> str:
+    return Path(name).name if Path(name).is_dir() else name
+
+
+def _lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _files(folder: BuildFolder, split: str) -> list[str]:
     return [f"data/{path.name}" for path in sorted(folder.data.glob(f"{split}-*.parquet"))]
 
 
-def _card_data(folder: BuildFolder, statistics: Statistics) -> DatasetCardData:
+def _card_data(folder: BuildFolder, statistics: Statistics, settings: BuildSettings) -> DatasetCardData:
     return DatasetCardData(
         task_categories=["text-ranking"],
+        license=settings.license,
         tags=["information-retrieval", "reranking", "distillation", "twolar"],
         size_categories=[_size_category(statistics.num_rows)],
         configs=[

@@ -47,9 +47,13 @@ class BuildFolder:
         return self.build / "lucene"
 
     @property
-    def faiss(self) -> Path:
-        """The Faiss index."""
-        return self.build / "passages.faiss"
+    def splade(self) -> Path:
+        """The Lucene index of SPLADE's impacts."""
+        return self.build / "splade"
+
+    def faiss(self, name: str) -> Path:
+        """The Faiss index of the bi-encoder called `name`."""
+        return self.build / f"{name}.faiss"
 
     @property
     def queries(self) -> Path:
@@ -60,6 +64,11 @@ class BuildFolder:
     def query_counts(self) -> Path:
         """How many queries were kept and dropped, by type."""
         return self.build / "query_counts.json"
+
+    @property
+    def overlaps(self) -> Path:
+        """How much the methods' pools have in common."""
+        return self.build / "overlaps.jsonl"
 
     def pools(self, rank: int) -> Path:
         """The pools that task `rank` filled."""

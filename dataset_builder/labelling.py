@@ -21,6 +21,8 @@ from dataset_builder.teachers.openai_teacher import OpenAITeacher
 from dataset_builder.teachers.prompt import ListwisePrompt
 
 OPENAI, BATCH, LOCAL = "openai", "batch", "local"
+# Rankings that import-runs took from elsewhere.
+RUN = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ def check_teacher(settings: BuildSettings, access: TeacherAccess) -> None:
         InputError: for an unknown teacher, settings out of range, a cap without a price, or a missing key.
     """
     kind, model = teacher_kind(settings)
+    if kind == RUN:
+        raise InputError("rankings that exist already come in by python -m dataset_builder import-runs")
     if not model:
         return
     listwise_settings(settings)
@@ -86,12 +90,14 @@ def check_teacher(settings: BuildSettings, access: TeacherAccess) -> None:
 
 
 def teacher_kind(settings: BuildSettings) -> tuple[str, str]:
-    """Which kind of teacher `settings.teacher` names, and its model: "" for rank fusion.
+    """Which kind of teacher `settings.teacher` names, and its model: "" for rank fusion and imported runs.
 
     Raises:
         InputError: for a teacher that is not known.
     """
     kind, _, model = settings.teacher.partition(":")
+    if kind == RUN:
+        return kind, ""
     if settings.teacher == FusionTeacher.name or (kind in (OPENAI, BATCH, LOCAL) and model):
         return kind, model
     raise InputError(

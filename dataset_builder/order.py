@@ -23,7 +23,7 @@ def order_run(
     Raises:
         InputError: for a folder without a build, an unknown query, or a passage that is not in the corpus.
     """
-    texts, run = _read_queries(queries_path), read_run(run_path)
+    texts, run = read_queries_file(queries_path), read_run(run_path)
     unknown = next((query_id for query_id in run if query_id not in texts), None)
     if unknown is not None:
         raise InputError(f"{run_path} has query {unknown!r}, which {queries_path} has not")
@@ -54,8 +54,20 @@ def _ordered(example: RankingExample) -> list[Hit]:
     return [Hit(docid, float(-rank)) for rank, docid in enumerate(docids, start=1)]
 
 
-def _read_queries(path: Path) -> dict[str, str]:
+def read_queries_file(path: Path) -> dict[str, str]:
+    """The texts of a BEIR `queries.jsonl`, by id.
+
+    Raises:
+        InputError: for a file that is missing, or a line of another form.
+    """
     if not path.is_file():
         raise InputError(f"queries {path} do not exist")
+    texts: dict[str, str] = {}
     with path.open(encoding="utf-8") as file:
-        return {row["_id"]: row["text"] for row in map(json.loads, file)}
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+                texts[str(row["_id"])] = str(row["text"])
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise InputError(f"{path} line {number}: expected an object with _id and text") from error
+    return texts

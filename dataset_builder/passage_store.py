@@ -67,6 +67,10 @@ class PassageStore:
         }
         return [found[docid] for docid in docids]
 
+    def known(self, docids: Sequence[str]) -> list[str]:
+        """Those of the ids that the store has."""
+        return [docid for docid, _ in self._select("docid, row", "docid", docids)]
+
     def rows(self, docids: Sequence[str]) -> list[int]:
         """The row of each id."""
         found = dict(self._select("docid, row", "docid", docids))

@@ -1,10 +1,13 @@
 """Runs the stages of a build, one after the other, on datatrove: what is done is skipped."""
 
-from datatrove.executor import LocalPipelineExecutor
+from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
+from dataset_builder.errors import InputError
+from dataset_builder.executors import SLURM, Execution
 from dataset_builder.folder import BuildFolder
 from dataset_builder.labelling import TeacherAccess, check_teacher, estimate_labelling
+from dataset_builder.methods import check_settings
 from dataset_builder.settings import BuildSettings, claim_folder
 from dataset_builder.stages import STAGES, LabelPools
 
@@ -16,32 +19,35 @@ def build(
     folder: BuildFolder,
     settings: BuildSettings,
     access: TeacherAccess,
-    tasks: int = 1,
-    workers: int = 1,
+    execution: Execution,
     dry_run: bool = False,
 ) -> None:
-    """Build the dataset, from the stage where an earlier run stopped.
+    """Build the dataset, from the stage where an earlier run stopped. On Slurm: submit the stages.
 
     Args:
-        tasks: into how many shards the pools and rankings are divided.
-        workers: how many of them run at once on this machine.
         dry_run: stop before the teacher is asked, and print what it will cost.
 
     Raises:
-        InputError: for input that cannot be used, or a folder that holds another build.
+        InputError: for input that cannot be used, a folder that holds another build, or a stage that failed on
+            a cluster.
     """
+    check_settings(settings)
     check_teacher(settings, access)
+    execution.check()
     claim_folder(folder, settings)
+    executor: PipelineExecutor | None = None
     for number, stage in enumerate(STAGES, start=1):
         if dry_run and stage is LabelPools:
+            if executor is not None and executor.get_incomplete_ranks():
+                raise InputError("the pools are still being filled; give --dry_run again when they are done")
             print(f"{settings.teacher}: {estimate_labelling(folder, settings, access)}")
             return
-        executor = LocalPipelineExecutor(
-            pipeline=[stage(folder, settings, access)],
-            tasks=tasks if stage.sharded else 1,
-            workers=workers if stage.sharded else 1,
-            logging_dir=str(folder.logs(stage.name)),
-        )
+        executor = execution.open(stage(folder, settings, access), executor)
         reused = "" if executor.get_incomplete_ranks() else ": done before, reused"
         print(f"[{number}/{len(STAGES)}] {stage.name}{reused}", flush=True)
         executor.run()
+        if execution.executor != SLURM and executor.get_incomplete_ranks():
+            raise InputError(
+                f"stage {stage.name} failed; its logs in {folder.logs(stage.name)}/logs say why. "
+                "The same command continues"
+            )

@@ -1,13 +1,14 @@
 """Queries made out of passages, without a hand-written one: cropped sentences and keywords.
 
-Both are pure functions of a passage store and a seed: the same seed gives the same queries.
+Both are pure functions of a passage store and a seed: the same seed gives the same queries. `doc2query.py` has
+those that a T5 writes.
 """
 
 import math
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.errors import InputError
@@ -23,6 +24,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 MakeQuery = Callable[[Passage, random.Random], str | None]
+WriteQueries = Callable[[Sequence[Passage], random.Random], list[str | None]]
 
 
 @dataclass(slots=True)
@@ -32,16 +34,23 @@ class QueryCounts:
     kept: int = 0
     near_empty: int = 0
     duplicate: int = 0
+    excluded: int = 0
 
 
 @dataclass(slots=True)
 class QuerySampler:
-    """Draws queries of one type from random passages; drops and counts near-empty and duplicate ones."""
+    """Draws queries of one type from random passages; drops and counts near-empty, duplicate and excluded ones.
+
+    `write_queries`: queries of several passages, and the random numbers it may use; None where a passage gives
+    none. `batch_size`: how many passages it is given at once.
+    """
 
     passages: PassageStore
     query_type: str
-    make_query: MakeQuery
+    write_queries: WriteQueries
     seed: int
+    excluded: Container[str] = ()
+    batch_size: int = 1
     counts: QueryCounts = field(default_factory=QueryCounts)
 
     def sample(self, num_queries: int) -> Iterator[Query]:
@@ -52,27 +61,34 @@ class QuerySampler:
         """
         rng = random.Random(f"{self.seed} {self.query_type}")
         seen: set[str] = set()
-        for _ in range(num_queries * DRAWS_PER_QUERY):
-            if self.counts.kept == num_queries:
-                return
-            yield from self._draw(rng, seen)
-        if self.counts.kept < num_queries:
-            raise InputError(
-                f"the corpus ({len(self.passages)} passages) yields only {self.counts.kept} distinct "
-                f"{self.query_type} queries of the {num_queries} asked for; lower --num_queries"
-            )
+        for _ in range(0, num_queries * DRAWS_PER_QUERY, self.batch_size):
+            for query in self._draw(rng, seen):
+                yield query
+                self.counts.kept += 1
+                if self.counts.kept == num_queries:
+                    return
+        raise InputError(
+            f"the corpus ({len(self.passages)} passages) yields only {self.counts.kept} distinct "
+            f"{self.query_type} queries of the {num_queries} asked for; lower --num_queries"
+        )
 
     def _draw(self, rng: random.Random, seen: set[str]) -> Iterator[Query]:
-        passage = self.passages.at(rng.randrange(len(self.passages)))
-        text = self.make_query(passage, rng)
-        if text is None:
-            self.counts.near_empty += 1
-        elif text.lower() in seen:
-            self.counts.duplicate += 1
-        else:
-            seen.add(text.lower())
-            yield Query(f"{self.query_type}-{self.counts.kept}", text, self.query_type, passage.docid)
-            self.counts.kept += 1
+        drawn = [self.passages.at(rng.randrange(len(self.passages))) for _ in range(self.batch_size)]
+        for passage, text in zip(drawn, self.write_queries(drawn, rng), strict=True):
+            if text is None:
+                self.counts.near_empty += 1
+            elif text.lower() in seen:
+                self.counts.duplicate += 1
+            elif text in self.excluded:
+                self.counts.excluded += 1
+            else:
+                seen.add(text.lower())
+                yield Query(f"{self.query_type}-{self.counts.kept}", text, self.query_type, passage.docid)
+
+
+def one_by_one(make_query: MakeQuery) -> WriteQueries:
+    """Makes the queries of several passages one after the other."""
+    return lambda passages, rng: [make_query(passage, rng) for passage in passages]
 
 
 def cropped_sentence(passage: Passage, rng: random.Random) -> str | None:

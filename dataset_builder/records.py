@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from datasets import ClassLabel, Features, List, Value
 
-QUERY_TYPES = ("cropped", "doct5query", "keywords")
-RETRIEVERS = ("bm25", "splade", "dragon", "bm25_monot5", "bm25_rm3", "minilm", "bm25_minilm", "union")
+QUERY_TYPES = ("cropped", "doct5query", "keywords", "given")
+RETRIEVERS = ("bm25", "splade", "dragon", "bm25_monot5", "bm25_rm3", "minilm", "bm25_minilm", "union", "run")
 LABEL_STATUSES = ("ok", "repaired", "refused", "unusable")
 
 

@@ -14,6 +14,7 @@ from dataset_builder.folder import BuildFolder
 
 PROFILES = Path(__file__).parent / "profiles"
 SPLIT, UNION = "split", "union"
+INDEX_KINDS = ("flat", "hnsw", "ivf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,11 @@ class BuildSettings:
 
     `num_passages`: pool size (the paper: 30). `pool`: `split`, each query draws from one method in turn, or
     `union`, each pool interleaves all methods. `test_fraction`: share of the source passages whose queries form
-    the test split. From `window_size` on: how a language model ranks a pool, see `ListwiseSettings`;
-    `max_words` cuts each passage in the prompt.
+    the test split. `bm25_index`: a Lucene index with the corpus's ids, a folder or a name of Pyserini's; by
+    default one is built. `encoder`, `splade` to `doct5query`: Hub names or folders of models. `faiss_index`:
+    `flat`, `hnsw` or `ivf`. `exclude_queries`: files of evaluation queries. From `window_size` on: how a
+    language model ranks a pool, see `ListwiseSettings`; `max_words` cuts each passage in the prompt.
+    `license`: of the corpus's text, as the Hub names it.
     """
 
     corpus: str
@@ -37,6 +41,13 @@ class BuildSettings:
     seed: int
     output_dir: str
     pool: str = SPLIT
+    bm25_index: str = ""
+    splade: str = ""
+    dragon_context: str = ""
+    dragon_query: str = ""
+    monot5: str = ""
+    doct5query: str = ""
+    faiss_index: str = "flat"
     exclude_queries: list[str] = field(default_factory=list)
     window_size: int = 20
     step: int = 10
@@ -45,6 +56,7 @@ class BuildSettings:
     max_words: int = 300
     structured: bool = False
     temperature: float | None = 0.0
+    license: str = "unknown"
 
     def __post_init__(self) -> None:
         if self.num_queries < 1:
@@ -53,6 +65,8 @@ class BuildSettings:
             raise InputError(f"--num_passages is {self.num_passages}; a ranking needs at least 2")
         if self.pool not in (SPLIT, UNION):
             raise InputError(f"--pool is {self.pool!r}; give {SPLIT} or {UNION}")
+        if self.faiss_index not in INDEX_KINDS:
+            raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
 

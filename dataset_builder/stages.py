@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 
 from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
@@ -10,6 +9,8 @@ from tqdm import tqdm
 
 from dataset_builder import distill20k
 from dataset_builder.corpus import located_passages, read_corpus
+from dataset_builder.decontamination import ExcludedQueries
+from dataset_builder.doc2query import WRITING_BATCH, DocT5Query
 from dataset_builder.errors import InputError
 from dataset_builder.folder import (
     BuildFolder,
@@ -20,14 +21,13 @@ from dataset_builder.folder import (
     write_queries,
 )
 from dataset_builder.labelling import TeacherAccess, open_teacher
-from dataset_builder.methods import open_retrievers
+from dataset_builder.methods import build_indexes, open_retrievers
+from dataset_builder.overlap import pool_overlaps
 from dataset_builder.passage_store import DuplicateDocid, PassageStore
-from dataset_builder.queries import Keywords, MakeQuery, QuerySampler, cropped_sentence
+from dataset_builder.queries import Keywords, QuerySampler, cropped_sentence, one_by_one
 from dataset_builder.records import Query, RankingExample, RetrievedPassage
 from dataset_builder.retrievers import Retriever
-from dataset_builder.retrievers.dense import build_faiss_index, load_encoder
 from dataset_builder.retrievers.interleaved import Interleaved
-from dataset_builder.retrievers.lucene import build_lucene_index
 from dataset_builder.settings import UNION, BuildSettings
 from dataset_builder.teachers import Teacher
 from dataset_builder.teachers.llm_teacher import LLMTeacher
@@ -78,16 +78,13 @@ class StorePassages(Stage):
 
 
 class IndexPassages(Stage):
-    """passage store → Lucene and Faiss indexes."""
+    """passage store → the indexes that the retrieval methods search."""
 
     name = "indexes"
 
     def work(self, rank: int, world_size: int) -> None:
         """Index every passage."""
-        passages = PassageStore(self.folder.passages)
-        progress = tqdm(passages, total=len(passages), desc="indexing with Lucene", unit="passage")
-        build_lucene_index(progress, self.folder.lucene)
-        build_faiss_index(passages, load_encoder(self.settings.encoder), self.folder.faiss)
+        build_indexes(self.folder, self.settings)
 
 
 class DrawQueries(Stage):
@@ -107,14 +104,13 @@ class DrawQueries(Stage):
         write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
 
     def _sampler(self, passages: PassageStore, query_type: str) -> QuerySampler:
-        make_query: MakeQuery
-        if query_type == "cropped":
-            make_query = cropped_sentence
-        elif query_type == "keywords":
-            make_query = Keywords.from_corpus(passages, self.settings.seed)
-        else:
-            raise InputError(f"query type {query_type!r} is not known; give cropped or keywords")
-        return QuerySampler(passages, query_type, make_query, self.settings.seed)
+        excluded = ExcludedQueries.read(self.settings.exclude_queries)
+        if query_type == "doct5query":
+            writer = DocT5Query(self.settings.doct5query)
+            return QuerySampler(passages, query_type, writer, self.settings.seed, excluded, WRITING_BATCH)
+        keywords = query_type == "keywords"
+        make_query = Keywords.from_corpus(passages, self.settings.seed) if keywords else cropped_sentence
+        return QuerySampler(passages, query_type, one_by_one(make_query), self.settings.seed, excluded)
 
 
 class FillPools(Stage):
@@ -128,13 +124,16 @@ class FillPools(Stage):
 
     def work(self, rank: int, world_size: int) -> None:
         """Retrieve for every `world_size`-th query."""
-        queries = list(islice(read_queries(self.folder.queries), rank, None, world_size))
-        progress = tqdm(queries, desc="filling pools", unit="query")
-        write_examples(self.folder.pools(rank), self._pools(iter(progress)))
-
-    def _pools(self, queries: Iterator[Query]) -> Iterator[RankingExample]:
-        passages = PassageStore(self.folder.passages)
         retrievers = open_retrievers(self.folder, self.settings)
+        queries = list(read_queries(self.folder.queries))
+        if rank == 0:
+            overlaps = pool_overlaps(retrievers, queries, self.settings.num_passages)
+            write_lines(self.folder.overlaps, overlaps)
+        progress = tqdm(queries[rank::world_size], desc="filling pools", unit="query")
+        write_examples(self.folder.pools(rank), self._pools(iter(progress), retrievers))
+
+    def _pools(self, queries: Iterator[Query], retrievers: list[Retriever]) -> Iterator[RankingExample]:
+        passages = PassageStore(self.folder.passages)
         if self.settings.pool == UNION:
             retrievers = [Interleaved(retrievers)]
         for query in queries:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from dataset_builder.corpus import read_corpus
 from dataset_builder.errors import InputError
+from dataset_builder.model_revision import model_revision
 from dataset_builder.passage_store import DuplicateDocid, PassageStore
-from dataset_builder.retrievers.dense import DenseRetriever, build_faiss_index, load_encoder
+from dataset_builder.retrievers.dense import DenseRetriever, build_faiss_index, cosine_encoder
 from dataset_builder.retrievers.lucene import BM25, build_lucene_index
 from dataset_builder.trec_run import Run, ordered, read_run
 from evaluation.collections import JudgedCollection
 from evaluation.prebuilt import PrebuiltCorpus
-from evaluation.score_cache import model_revision
 
 BM25_NAME, COSINE = "bm25", "cosine:"
 
@@ -120,10 +120,10 @@ def _bm25(passages: PassageStore, folder: Path) -> BM25:
 def _dense(first_stage: str, passages: PassageStore, folder: Path) -> DenseRetriever:
     model = first_stage.removeprefix(COSINE)
     index = folder / f"{model_revision(model)}.faiss"
-    encoder = load_encoder(model)
+    encoder = cosine_encoder(model)
     if not index.is_file():
         build_faiss_index(passages, encoder, index)
-    return DenseRetriever(index, encoder, passages)
+    return DenseRetriever(model, index, encoder, passages)
 
 
 def _texts(run: Run, passages: PassageStore | PrebuiltCorpus, collection: JudgedCollection) -> dict[str, str]:

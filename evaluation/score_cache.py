@@ -6,13 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from huggingface_hub import HfApi
-
-from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import model_path
-
 CHUNK = 500
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "config.json", "tokenizer.json", "modules.json")
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timed_scores (key BLOB PRIMARY KEY, score REAL, seconds REAL) WITHOUT ROWID"
 )
@@ -61,24 +55,6 @@ class ScoreCache:
     def _get(self, revision: str, pair: Pair) -> tuple[float, float] | None:
         query = "SELECT score, seconds FROM timed_scores WHERE key = ?"
         return self._connection.execute(query, (_key(revision, pair),)).fetchone()
-
-
-def model_revision(model: str) -> str:
-    """What tells a model's weights from any others: their hash, or the Hub's commit.
-
-    Raises:
-        InputError: for a model that is neither here nor on the Hub.
-    """
-    folder = Path(model_path(model))
-    if not folder.is_dir():
-        try:
-            return str(HfApi().model_info(model).sha)
-        except (OSError, ValueError) as error:
-            raise InputError(f"model {model} cannot be loaded ({str(error).splitlines()[0]})") from error
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in WEIGHTS for path in folder.glob(pattern)):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _key(revision: str, pair: Pair) -> bytes:

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from dataset_builder.errors import InputError
+from dataset_builder.model_revision import model_revision
 from dataset_builder.packaged_model import model_path
 from dataset_builder.trec_run import Run, ordered
 from evaluation.first_stage import COSINE, Candidates, load_ranking
-from evaluation.score_cache import Pair, ScoreCache, Scorer, model_revision
+from evaluation.score_cache import Pair, ScoreCache, Scorer
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 from transformers.activations import NewGELUActivation
 from transformers.models.t5.modeling_t5 import (
@@ -101,14 +100,10 @@ def _self_attention(
     mixed = hidden.new_empty(len(hidden), *heads)
     for start, length in _spans(lengths):
         own = slice(start, start + length)
-        pair = scaled_dot_product_attention(
-            query[None, :, own],
-            key[None, :, own],
-            value[None, :, own],
-            attn_mask=bias[:, :, :length, :length],
-            scale=1.0,
-        )
-        mixed[own] = pair[0].transpose(0, 1)
+        # At these lengths three plain products are faster than scaled_dot_product_attention.
+        scores = torch.baddbmm(bias[0, :, :length, :length], query[:, own], key[:, own].mT)
+        weights = scores.softmax(dim=-1, dtype=torch.float32).type_as(scores)
+        mixed[own] = torch.bmm(weights, value[:, own]).transpose(0, 1)
     return attention.o(mixed.flatten(1))
 
 

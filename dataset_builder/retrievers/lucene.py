@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dataset_builder.batches import batched
+from dataset_builder.errors import InputError
 from dataset_builder.records import Hit, Passage
 
 JAVA_VERSION_NEEDED = 21
@@ -96,6 +97,33 @@ def build_lucene_index(passages: Iterable[Passage], index_dir: Path) -> None:
         indexer.add_batch_dict([{"id": passage.docid, "contents": passage.contents} for passage in batch])
     indexer.close()
     os.replace(unfinished, index_dir)
+
+
+def locate_index(name_or_path: str, num_passages: int) -> Path:
+    """The folder of an index of the corpus that is there already: a folder, or a name of Pyserini's, downloaded at
+    first use.
+
+    Raises:
+        InputError: for an index that cannot be had, or that holds another number of passages.
+    """
+    start_jvm()
+    from pyserini.search.lucene import LuceneSearcher
+    from pyserini.util import download_prebuilt_index
+
+    try:
+        is_folder = Path(name_or_path).is_dir()
+        folder = Path(name_or_path if is_folder else download_prebuilt_index(name_or_path, verbose=False))
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"--bm25_index {name_or_path}: neither a folder nor an index that Pyserini can fetch ({error})"
+        ) from error
+    indexed = LuceneSearcher(str(folder)).num_docs
+    if indexed != num_passages:
+        raise InputError(
+            f"--bm25_index {name_or_path} holds {indexed:,} passages and the corpus {num_passages:,}; "
+            "both must be the same collection, with the same ids"
+        )
+    return folder
 
 
 class BM25:

@@ -5,7 +5,7 @@ import pytest
 from dataset_builder.corpus import read_corpus
 from dataset_builder.errors import InputError
 from dataset_builder.passage_store import PassageStore
-from dataset_builder.queries import Keywords, QuerySampler, cropped_sentence
+from dataset_builder.queries import Keywords, QuerySampler, cropped_sentence, one_by_one
 from dataset_builder.records import Passage
 
 
@@ -36,7 +36,7 @@ def test_keywords_are_words_of_the_passage_that_another_passage_has_too(store):
 
 def test_the_same_seed_draws_the_same_queries_and_another_seed_others(store):
     def draw(seed):
-        return list(QuerySampler(store, "cropped", cropped_sentence, seed).sample(8))
+        return list(QuerySampler(store, "cropped", one_by_one(cropped_sentence), seed).sample(8))
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
@@ -44,7 +44,7 @@ def test_the_same_seed_draws_the_same_queries_and_another_seed_others(store):
 
 
 def test_duplicates_and_near_empty_queries_are_counted(store):
-    sampler = QuerySampler(store, "cropped", cropped_sentence, 0)
+    sampler = QuerySampler(store, "cropped", one_by_one(cropped_sentence), 0)
     list(sampler.sample(15))
     assert sampler.counts.kept == 15
     assert sampler.counts.duplicate > 0
@@ -52,4 +52,4 @@ def test_duplicates_and_near_empty_queries_are_counted(store):
 
 def test_a_corpus_too_small_for_the_queries_asked_for_says_so(store):
     with pytest.raises(InputError, match=r"yields only .* lower --num_queries"):
-        list(QuerySampler(store, "cropped", cropped_sentence, 0).sample(500))
+        list(QuerySampler(store, "cropped", one_by_one(cropped_sentence), 0).sample(500))

@@ -1,0 +1,134 @@
+"""A dataset of 20,000 queries, labelled over HTTP among faults and kills: `python -m benchmarks.labelling --help`.
+
+Real: the corpus, the build, its retrieval, the OpenAI client, HTTP, the faults, SIGKILL. Not real: the language model.
+The server ranks by a hash (`tests/teachers/llm_server.py`), so the dataset says nothing about relevance. What is
+measured is the build: whether a query or a paid answer is lost, how often an answer is paid twice, memory, and the
+time of its own that it spends on each call.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from dataset_builder.errors import InputError, run_cli
+from dataset_builder.folder import BuildFolder, all_rankings
+
+SECONDS_BETWEEN_LOOKS = 0.5
+# Of how many answers each kill waits for, as shares of all.
+KILLS = (0.2, 0.5, 0.8)
+CALLS_A_QUERY = 2
+ENVIRONMENT = {**os.environ, "OPENAI_API_KEY": "stand-in", "OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process of the build."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+    return_code: int
+
+
+def main() -> None:
+    """Fill the pools, label them with three kills on the way, and print what was counted."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.labelling", description=__doc__)
+    parser.add_argument("--corpus", required=True, help="corpus.jsonl[.gz]")
+    parser.add_argument("--output_dir", type=Path, required=True, help="an empty or new folder")
+    parser.add_argument("--num_queries", type=int, default=20_000)
+    parser.add_argument("--num_passages", type=int, default=30)
+    parser.add_argument(
+        "--fault_rate", type=float, default=0.1, help="share of calls that fail one way or another"
+    )
+    parser.add_argument("--concurrency", type=int, default=32)
+    arguments = parser.parse_args()
+    if arguments.output_dir.exists():
+        raise InputError(f"{arguments.output_dir} exists; give a new folder")
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.teachers.llm_server",
+            "--fault_rate",
+            str(arguments.fault_rate),
+            "--hang",
+            "3",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        _measure(arguments, server.stdout.readline().strip())
+    finally:
+        server.kill()
+
+
+def _measure(arguments: argparse.Namespace, url: str) -> None:
+    command = [sys.executable, "-m", "dataset_builder", "build", "--profile", "offline",
+               "--corpus", arguments.corpus, "--num_queries", str(arguments.num_queries),
+               "--num_passages", str(arguments.num_passages), "--query_types", "cropped", "--retrievers", "bm25",
+               "bm25_rm3", "--teacher", "openai:gpt-4o-mini", "--base_url", url, "--timeout", "2",
+               "--concurrency", str(arguments.concurrency), "--output_dir", str(arguments.output_dir)]  # fmt: skip
+    pools = _run([*command, "--dry_run"])
+    print(f"pools: {pools.seconds:.0f} s, {pools.peak_mib:.0f} MiB", flush=True)
+    calls = CALLS_A_QUERY * arguments.num_queries
+    killed = [_run(command, partial(_has_answered, url, round(share * calls))) for share in KILLS]
+    last = _run(command)
+    if last.return_code:
+        raise InputError(f"the build failed with exit code {last.return_code}")
+    _report(BuildFolder(arguments.output_dir), _counts(url), [*killed, last])
+
+
+def _run(command: list[str], until: Callable[[], bool] | None = None) -> Run:
+    """Run the build to its end, or until `until()` holds and it is killed."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            seconds, cpu = time.perf_counter() - begun, usage.ru_utime + usage.ru_stime
+            return Run(seconds, cpu, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
+        if until is not None and until():
+            process.send_signal(signal.SIGKILL)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _counts(url: str) -> dict[str, object]:
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/stand-in/counts") as answer:
+        return dict(json.load(answer))
+
+
+def _has_answered(url: str, calls: int) -> bool:
+    answered = _counts(url)["answered"]
+    assert isinstance(answered, int)
+    return answered >= calls
+
+
+def _report(folder: BuildFolder, counts: dict[str, object], runs: list[Run]) -> None:
+    keys = [json.loads(line)["key"] for path in folder.answers.glob("*.jsonl") for line in path.open()]
+    statuses = Counter(example.label_status for example in all_rankings(folder))
+    asked = counts["asked"]
+    assert isinstance(asked, int)
+    print(f"the server: {counts}")
+    print(f"runs, killed by SIGKILL but for the last: {[round(run.seconds) for run in runs]} s")
+    print(f"queries labelled: {statuses.total()} ({dict(statuses)})")
+    print(f"answers on disk: {len(keys)}, of them bought twice: {len(keys) - len(set(keys))}")
+    print(f"largest process: {max(run.peak_mib for run in runs):.0f} MiB")
+    print(
+        f"CPU a call, start and pools included: {1000 * sum(run.cpu_seconds for run in runs) / asked:.2f} ms"
+    )
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,97 @@
+"""Rankings that exist already, as TREC runs: imported, read back, and refused where they cannot be used."""
+
+import subprocess
+import sys
+
+import pytest
+from datasets import load_dataset
+
+from tests.dataset_builder.test_build import ROOT
+
+
+@pytest.fixture
+def files(planets, tmp_path):
+    (tmp_path / "queries.jsonl").write_text(
+        '{"_id": "7", "text": "red planet"}\n{"_id": "8", "text": "ice rings"}\n'
+    )
+    (tmp_path / "first.txt").write_text(
+        "7 Q0 sun 1 9 bm25\n7 Q0 mars 2 8 bm25\n8 Q0 mars 1 5 bm25\n8 Q0 saturn 2 4 bm25\n"
+    )
+    (tmp_path / "llm.txt").write_text(
+        "7 Q0 mars 1 2 llm\n7 Q0 sun 2 1 llm\n8 Q0 saturn 1 2 llm\n8 Q0 mars 2 1 llm\n"
+    )
+    return tmp_path
+
+
+def import_runs(files, output, *flags):
+    return subprocess.run(
+        [sys.executable, "-m", "dataset_builder", "import-runs", "--queries", str(files / "queries.jsonl"),
+         "--corpus", str(files / "corpus.jsonl"), "--output_dir", str(output), *map(str, flags)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_a_run_becomes_a_dataset_that_keeps_its_order_and_the_first_stages(files, tmp_path):
+    result = import_runs(
+        files, tmp_path / "out", "--runs", files / "llm.txt", "--first_stage", files / "first.txt"
+    )
+    assert result.returncode == 0, result.stderr
+    rows = {row["query_id"]: row for row in load_dataset(str(tmp_path / "out"), split="train")}
+    assert rows["7"]["query"] == "red planet"
+    assert rows["7"]["teacher"] == "llm"
+    passages = rows["7"]["retrieved_passages"]
+    assert [(found["docid"], found["rank"], found["retriever_rank"]) for found in passages] == [
+        ("mars", 1, 2),
+        ("sun", 2, 1),
+    ]
+    assert passages[0]["retriever_score"] == 8
+    assert passages[0]["text"].startswith("Mars is called the red planet")
+    assert "imported from TREC runs" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_several_runs_of_one_query_stay_in_one_split(files, tmp_path):
+    flags = (
+        "--runs",
+        files / "llm.txt",
+        files / "first.txt",
+        "--test_fraction",
+        "0.5",
+        "--num_passages",
+        "2",
+    )
+    result = import_runs(files, tmp_path / "out", *flags)
+    assert result.returncode == 0, result.stderr
+    splits = load_dataset(str(tmp_path / "out"))
+    assert [len(split) for split in splits.values()] == [2, 2]
+    for split in splits.values():
+        assert len({row["query"] for row in split}) == 1
+        assert {row["teacher"] for row in split} == {"llm", "first"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("9 Q0 mars 1 2 llm", "has query '9', which"),
+        ("7 Q0 pluto 1 2 llm", "passage 'pluto' of the runs, and 0 more, are not in"),
+        ("7 Q0 venus 1 2 llm", "passage 'venus' of query '7' is not in the first stage's run"),
+        ("7 mars 1", "a TREC run has 6"),
+    ],
+)
+def test_what_cannot_be_imported_is_said(files, tmp_path, line, message):
+    (files / "bad.txt").write_text(line + "\n")
+    result = import_runs(
+        files, tmp_path / "out", "--runs", files / "bad.txt", "--first_stage", files / "first.txt"
+    )
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert not (tmp_path / "out" / "README.md").exists()
+
+
+def test_a_build_cannot_take_runs_for_its_teacher(planets, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "dataset_builder", "build", "--corpus", str(planets), "--teacher", "run:x",
+         "--output_dir", str(tmp_path / "out")],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "import-runs" in result.stderr
