@@ -1,0 +1,1 @@
+"""Model cards filled from the files that runs wrote, and the command that publishes to the Hub."""

