@@ -8,14 +8,18 @@ Flags and the keys of a YAML or JSON file are the same: those of training/argume
 transformers.TrainingArguments.
 """
 
+from pathlib import Path
+
 from transformers import set_seed
 
 from dataset_builder.errors import run_cli
 from training.arguments import parse_arguments
+from training.chunks import score_in_chunks
 from training.data import RankingCollator, load_rankings
-from training.losses import ranknet
-from training.resume import MarkWholeCheckpoints, checkpoint_to_resume, refuse_finished
-from training.student import load_student
+from training.losses import LOSSES
+from training.plot import plot_training
+from training.resume import callbacks, checkpoint_to_resume, refuse_finished
+from training.student import add_adapters, load_student, save_student
 from training.trainer import RankingTrainer, ndcg_at_10
 
 
@@ -26,24 +30,28 @@ def main() -> None:
     set_seed(training_args.seed)
     train_rankings, eval_rankings = load_rankings(data_args)
     model = load_student(model_args)
+    tokenizer = model.tokenizer
+    if training_args.passages_per_chunk is not None:
+        score_in_chunks(model, training_args.passages_per_chunk)
     trainer = RankingTrainer(
-        model=model,
+        model=add_adapters(model, model_args) if model_args.use_peft else model,
         args=training_args,
         data_collator=RankingCollator(
-            model.tokenizer, data_args.num_passages, model_args.max_length, training_args.seed
+            tokenizer, data_args.num_passages, model_args.max_length, training_args.seed
         ),
         train_dataset=train_rankings,
         eval_dataset=eval_rankings,
-        processing_class=model.tokenizer,
+        processing_class=tokenizer,
         compute_metrics=ndcg_at_10,
-        ranking_loss=ranknet,
-        callbacks=[MarkWholeCheckpoints()],
+        ranking_loss=LOSSES[training_args.loss],
+        callbacks=callbacks(training_args),
     )
     metrics = trainer.train(resume_from_checkpoint=checkpoint_to_resume(training_args)).metrics
     if eval_rankings is not None:
         metrics |= trainer.evaluate()
-    trainer.save_model()
+    save_student(trainer)
     trainer.save_state()
+    plot_training(trainer.state.log_history, Path(str(training_args.output_dir)))
     trainer.log_metrics("all", metrics)
     trainer.save_metrics("all", metrics)
     if training_args.push_to_hub:

@@ -9,6 +9,7 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from dataset_builder.errors import InputError
+from training.losses import LOSSES
 
 
 @dataclass
@@ -25,6 +26,15 @@ class ModelArguments:
         default="difference", metadata={"help": "difference (TWOLAR), softmax (monoT5) or extra_id (RankT5)"}
     )
     max_length: int = field(default=500, metadata={"help": "tokens of query and passage; the passage is cut"})
+    use_peft: bool = field(
+        default=False, metadata={"help": "train LoRA adapters and the head instead of all weights"}
+    )
+    lora_r: int = field(default=16, metadata={"help": "rank of LoRA's matrices"})
+    lora_alpha: int = field(default=32, metadata={"help": "LoRA's scale, over its rank"})
+    lora_dropout: float = field(default=0.05, metadata={"help": "dropout before LoRA's matrices"})
+    lora_target_modules: list[str] | None = field(
+        default=None, metadata={"help": "names of the layers that get an adapter; default: all linear ones"}
+    )
 
 
 @dataclass
@@ -61,6 +71,15 @@ class DistillationArguments(TrainingArguments):
     num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the rankings"})
     lr_scheduler_type: str = field(default="constant", metadata={"help": "the authors' code: constant"})
     remove_unused_columns: bool = field(default=False, metadata={"help": "the collator reads the raw rows"})
+    loss: str = field(default="ranknet", metadata={"help": f"one of {', '.join(LOSSES)}"})
+    passages_per_chunk: int | None = field(
+        default=None,
+        metadata={"help": "passages that are scored at once; the gradients are the same, the memory is less"},
+    )
+    early_stopping_patience: int | None = field(
+        default=None,
+        metadata={"help": "evaluations without a better --metric_for_best_model before training ends"},
+    )
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of what is not the backbone; default: --learning_rate"}
     )
@@ -83,6 +102,8 @@ def parse_arguments(
     )
     if unknown:
         raise InputError(f"unknown argument {unknown[0]}; python train_hf.py --help lists them")
+    if training.loss not in LOSSES:
+        raise InputError(f"--loss {training.loss!r} is not one of {', '.join(LOSSES)}")
     return model, data, training
 
 

@@ -15,6 +15,7 @@ from training.arguments import DataArguments
 
 NEEDED_COLUMNS = ("query_id", "query", "retrieved_passages")
 NEEDED_FIELDS = ("docid", "text", "rank")
+TEACHER_SCORE = "teacher_score"
 
 Row = dict[str, object]
 
@@ -105,7 +106,7 @@ class RankingCollator:
         """The tokenizer's tensors over all (query, passage) pairs, and `ranks`.
 
         `ranks`: (num_queries, num_passages) int64, the teacher's rank from 1; 0 is padding. The pairs stand
-        in the order of its non-zero entries.
+        in the order of its non-zero entries. `teacher_scores`, in the same shape, where every passage has one.
         """
         pools = [self._pool(row) for row in rows]
         ranks = torch.zeros(len(rows), max(map(len, pools)), dtype=torch.long)
@@ -122,6 +123,11 @@ class RankingCollator:
             return_tensors="pt",
         )
         batch["ranks"] = ranks
+        if all(passage.get(TEACHER_SCORE) is not None for pool in pools for passage in pool):
+            batch["teacher_scores"] = torch.zeros(ranks.shape)
+            batch["teacher_scores"][ranks > 0] = torch.tensor(
+                [float(str(passage[TEACHER_SCORE])) for pool in pools for passage in pool]
+            )
         return batch
 
     def _query(self, row: Row) -> str:

@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from dataset_builder.errors import InputError
 from training.arguments import DistillationArguments
@@ -18,6 +24,23 @@ class MarkWholeCheckpoints(TrainerCallback):
     ) -> None:
         """Put the mark into the checkpoint that was just saved."""
         (Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+def callbacks(arguments: DistillationArguments) -> list[TrainerCallback]:
+    """What a training does beside its steps.
+
+    Raises:
+        InputError: for early stopping without evaluations to compare.
+    """
+    found: list[TrainerCallback] = [MarkWholeCheckpoints()]
+    if arguments.early_stopping_patience is not None:
+        if not arguments.load_best_model_at_end or arguments.metric_for_best_model is None:
+            raise InputError(
+                "--early_stopping_patience needs --load_best_model_at_end, --metric_for_best_model (for instance "
+                "ndcg@10), and --eval_strategy and --save_strategy that are alike"
+            )
+        found.append(EarlyStoppingCallback(arguments.early_stopping_patience))
+    return found
 
 
 def refuse_finished(arguments: DistillationArguments) -> None:

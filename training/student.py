@@ -1,11 +1,16 @@
 """The student: a TWOLAR checkpoint to train further, or a reranker started from a pretrained backbone."""
 
-from transformers import AutoConfig
+from pathlib import Path
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoConfig, Trainer
 
 from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarConfig, TwolarForReranking
 from training.arguments import ModelArguments
+
+ADAPTER = "adapter"
 
 AutoConfig.register(TwolarConfig.model_type, TwolarConfig)
 
@@ -24,3 +29,35 @@ def load_student(arguments: ModelArguments) -> TwolarForReranking:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"model {name} cannot be used ({reason})") from error
+
+
+def add_adapters(model: TwolarForReranking, arguments: ModelArguments) -> PeftModel:
+    """`model` with LoRA's matrices to train beside its frozen layers; its head is trained as a whole.
+
+    Raises:
+        InputError: for layers that the model has not.
+    """
+    config = LoraConfig(
+        r=arguments.lora_r,
+        lora_alpha=arguments.lora_alpha,
+        lora_dropout=arguments.lora_dropout,
+        target_modules=arguments.lora_target_modules or "all-linear",
+        modules_to_save=["head"],
+    )
+    try:
+        return get_peft_model(model, config)  # type: ignore[arg-type,return-value]
+    except ValueError as error:
+        raise InputError(f"--lora_target_modules: {str(error).splitlines()[0]}") from error
+
+
+def save_student(trainer: Trainer) -> None:
+    """Write the trained model into the output folder: a whole checkpoint, which needs no PEFT to be loaded.
+
+    Adapters also go into `adapter/`, for `PeftModel.from_pretrained` on the same start.
+    """
+    if not isinstance(trainer.model, PeftModel):
+        trainer.save_model()
+    elif trainer.is_world_process_zero():
+        folder = Path(str(trainer.args.output_dir))
+        trainer.model.save_pretrained(str(folder / ADAPTER))
+        trainer.model.merge_and_unload().save_pretrained(folder)

@@ -11,6 +11,8 @@ from dataset_builder.errors import InputError
 from training.arguments import DistillationArguments
 from training.losses import RankingLoss
 
+TARGETS = ("ranks", "teacher_scores")
+
 Inputs = dict[str, torch.Tensor | Any]
 
 
@@ -37,10 +39,13 @@ class RankingTrainer(Trainer):
         Raises:
             InputError: where the loss is not finite.
         """
-        ranks = inputs["ranks"]
-        output = model(**{name: tensor for name, tensor in inputs.items() if name != "ranks"})
+        ranks, teacher_scores = inputs["ranks"], inputs.get("teacher_scores")
+        output = model(**{name: tensor for name, tensor in inputs.items() if name not in TARGETS})
         scores = padded_scores(output.logits, ranks)
-        loss = self.ranking_loss(scores, ranks)
+        try:
+            loss = self.ranking_loss(scores, ranks, teacher_scores)
+        except ValueError as error:
+            raise InputError(f"--loss {self.args.loss}: {error}") from error
         if not torch.isfinite(loss):
             raise InputError(
                 f"the loss is {loss.item()} at step {self.state.global_step}; lower --learning_rate, or train "
