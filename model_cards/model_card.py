@@ -15,6 +15,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import PACKAGED_MINILM
 from model_cards.evaluation_results import CollectionResult, model_index
 from model_cards.training_run import TrainingRun, read_json, read_training_run
+from training.plot import FILE_NAME as PLOT
 
 TEMPLATE = "model_card.md.jinja"
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
@@ -31,7 +32,6 @@ class Checkpoint:
     folder: Path
     config: Mapping[str, object]
     metrics: Mapping[str, float]
-    log_history: Sequence[dict[str, float]]
     num_steps: int
     num_parameters: int
     max_length: int
@@ -48,15 +48,16 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     metrics = read_json(folder / "all_results.json")
     config = read_json(folder / "config.json")
     tokenizer = read_json(folder / "tokenizer_config.json")
+    if not (folder / PLOT).is_file():
+        raise InputError(f"{folder / PLOT} is missing: the card shows it; train with python train_hf.py")
     _require(folder / "config.json", config, CONFIG_FIELDS)
     _require(folder / "all_results.json", metrics, METRICS)
-    _require(folder / "trainer_state.json", state, ("log_history", "global_step"))
+    _require(folder / "trainer_state.json", state, ("global_step",))
     _require(folder / "tokenizer_config.json", tokenizer, ("model_max_length",))
     return Checkpoint(
         folder=folder,
         config=config,
         metrics=metrics,  # type: ignore[arg-type]
-        log_history=state["log_history"],  # type: ignore[arg-type]
         num_steps=state["global_step"],  # type: ignore[arg-type]
         num_parameters=_num_parameters(folder),
         max_length=tokenizer["model_max_length"],  # type: ignore[arg-type]

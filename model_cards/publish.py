@@ -10,8 +10,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx2
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from dataset_builder.errors import InputError, run_cli
 from dataset_builder.model_revision import model_revision
@@ -19,8 +19,6 @@ from model_cards.checks import find_machine_paths, find_problems
 from model_cards.evaluation_results import EVAL_RESULTS, eval_results_yaml, read_results
 from model_cards.model_card import PROJECT, read_checkpoint, render_model_card
 from model_cards.staging import CARD, DATASET, MODEL, SPACE, Repository, stage, staged_files
-from model_cards.training_plot import FILE_NAME as PLOT
-from model_cards.training_plot import plot_training
 
 # What `make quickstart` makes: a folder's path is its name on the Hub. The order is that of publishing.
 PATHS = {
@@ -102,7 +100,6 @@ def _write_model_card(
     checkpoint = read_checkpoint(repository.source)
     results = read_results(arguments.results, arguments.system, model_revision(str(repository.source)))
     (folder / CARD).write_text(render_model_card(checkpoint, results, repository.repo_id, names))
-    plot_training(checkpoint.log_history, folder / PLOT)
     entries = eval_results_yaml(results)
     if entries:
         (folder / EVAL_RESULTS).parent.mkdir()
@@ -123,16 +120,29 @@ def _upload(
             create_pr=arguments.create_pr,
         )
         if not arguments.create_pr:
-            api.create_tag(
-                repository.repo_id, tag=arguments.tag, repo_type=repository.kind, revision=commit.oid
-            )
-    except (HfHubHTTPError, LocalTokenNotFoundError, OSError) as error:
+            _tag(api, repository, arguments.tag, commit.oid)
+    except InputError:
+        raise
+    except (httpx2.HTTPError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"{repository.repo_id} was not published ({reason}); log in with `hf auth login` or set HF_TOKEN; "
             "the same command goes on where this one stopped"
         ) from error
     print(f"published {commit.pr_url or commit.commit_url}", flush=True)
+
+
+def _tag(api: HfApi, repository: Repository, tag: str, commit: str) -> None:
+    """Name the commit; a tag is never moved, for someone may have pinned it."""
+    refs = api.list_repo_refs(repository.repo_id, repo_type=repository.kind)
+    tagged = {ref.name: ref.target_commit for ref in refs.tags}
+    if tag not in tagged:
+        api.create_tag(repository.repo_id, tag=tag, repo_type=repository.kind, revision=commit)
+    elif tagged[tag] != commit:
+        raise InputError(
+            f"{repository.repo_id} is uploaded, but its tag {tag} stays at an earlier commit; run this again with "
+            "another --tag"
+        )
 
 
 def _create(api: HfApi, repository: Repository, names: Mapping[str, str], private: bool) -> None:

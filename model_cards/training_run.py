@@ -15,9 +15,9 @@ from training.arguments import DataArguments, DistillationArguments, ModelArgume
 FILE_NAME = "training_run.json"
 # What of `transformers.TrainingArguments` a reader needs to repeat a training.
 HYPERPARAMETERS = (
-    "learning_rate", "head_learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
+    "loss", "learning_rate", "head_learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
     "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size",
-    "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "seed",
+    "passages_per_chunk", "early_stopping_patience", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "seed",
 )  # fmt: skip
 Value = str | int | float | bool | None | list[str]
 
@@ -52,7 +52,12 @@ def write_training_run(
 ) -> None:
     """Write `training_run.json` into the training's output folder, aside and renamed."""
     hyperparameters = {name: getattr(training_args, name) for name in HYPERPARAMETERS}
-    arguments = {**asdict(model_args), **asdict(data_args), **hyperparameters}
+    model = {
+        name: value
+        for name, value in asdict(model_args).items()
+        if model_args.use_peft or not name.startswith("lora_")
+    }
+    arguments = {**model, **asdict(data_args), **hyperparameters}
     has_teachers = "teacher" in train_rankings.column_names
     record = {
         "base_model": model_args.model_name_or_path,

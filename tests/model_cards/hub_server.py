@@ -87,6 +87,7 @@ class HubHandler(BaseHTTPRequestHandler):
         """Info, tree, or a file."""
         self._route("GET", (
             (rf"/api/{REPO}(/revision/(?P<revision>.+))?", self.info),
+            (rf"/api/{REPO}/refs", self.refs),
             (rf"/api/{REPO}/tree/(?P<revision>[^/]+)(/(?P<folder>.*))?", self.tree),
             (r"/(?P<prefix>datasets/|spaces/|)(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)",
              self.resolve),
@@ -115,7 +116,7 @@ class HubHandler(BaseHTTPRequestHandler):
         wanted = json.loads(self.body)
         key = (f"{wanted.get('type', 'model')}s", f"{wanted['organization']}/{wanted['name']}")
         if key in self.hub.repos:
-            self._json({"error": "You already created this repo"}, 409)
+            self._json({"error": "You already created this repo", "url": self._web_url(*key)}, 409)
             return
         self.hub.repos[key] = Repo(wanted)
         self.hub.repos[key].commit({".gitattributes": b""}, "main")
@@ -128,12 +129,14 @@ class HubHandler(BaseHTTPRequestHandler):
         self._json({"errors": errors, "warnings": []}, 200 if has_metadata else 400)
 
     def preupload(self, kind, repo, revision):
-        """How each file is to be uploaded."""
+        """How each file is to be uploaded, and what is here already under its path."""
+        _, here = self._files(kind, repo, revision)
         files = [
             {
                 "path": file["path"],
                 "uploadMode": "lfs" if file["path"].endswith(LFS_SUFFIXES) else "regular",
                 "shouldIgnore": False,
+                "oid": _oid(file["path"], here[file["path"]]) if file["path"] in here else None,
             }
             for file in json.loads(self.body)["files"]
         ]
@@ -185,6 +188,16 @@ class HubHandler(BaseHTTPRequestHandler):
         found.refs[name] = found.resolve(revision)
         self._json({})
 
+    def refs(self, kind, repo):
+        """Branches and tags."""
+        rows = [
+            {"name": name, "ref": name, "targetCommit": oid}
+            for name, oid in self.hub.repos[kind, repo].refs.items()
+        ]
+        branches = [row for row in rows if row["name"] == "main"]
+        tags = [row for row in rows if row["name"] != "main" and "/" not in row["name"]]
+        self._json({"branches": branches, "converts": [], "tags": tags})
+
     def info(self, kind, repo, revision=None):
         """A repository's commit and files."""
         oid, files = self._files(kind, repo, revision or "main")
@@ -223,7 +236,11 @@ class HubHandler(BaseHTTPRequestHandler):
             self._error(404, "EntryNotFound")
             return
         data = files[path]
-        headers = {"X-Repo-Commit": oid, "ETag": f'"{hashlib.sha256(data).hexdigest()}"', "Accept-Ranges": "bytes"}
+        headers = {
+            "X-Repo-Commit": oid,
+            "ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+            "Accept-Ranges": "bytes",
+        }
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked:
             start, end = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
@@ -280,12 +297,17 @@ class HubHandler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-def _entry(path: str, data: bytes) -> dict:
-    oid = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-    entry = {"type": "file", "path": path, "size": len(data), "oid": oid}
+def _oid(path: str, data: bytes) -> str:
+    """As git and LFS call a file's content."""
     if path.endswith(LFS_SUFFIXES):
-        digest = hashlib.sha256(data).hexdigest()
-        entry["lfs"] = {"oid": digest, "size": len(data), "pointerSize": 134}
+        return hashlib.sha256(data).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def _entry(path: str, data: bytes) -> dict:
+    entry = {"type": "file", "path": path, "size": len(data), "oid": _oid(path, data)}
+    if path.endswith(LFS_SUFFIXES):
+        entry["lfs"] = {"oid": entry["oid"], "size": len(data), "pointerSize": 134}
     return entry
 
 
