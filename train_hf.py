@@ -51,7 +51,8 @@ def main() -> None:
         metrics |= trainer.evaluate()
     save_student(trainer)
     trainer.save_state()
-    plot_training(trainer.state.log_history, Path(str(training_args.output_dir)))
+    if trainer.is_world_process_zero():
+        plot_training(trainer.state.log_history, Path(str(training_args.output_dir)))
     trainer.log_metrics("all", metrics)
     trainer.save_metrics("all", metrics)
     if training_args.push_to_hub:

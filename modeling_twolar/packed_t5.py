@@ -26,6 +26,8 @@ from transformers.models.t5.modeling_t5 import (
     T5Stack,
 )
 
+from .quantization import Int8Linear
+
 # Rows of an activation that are worked on at a time, so that they stay in the cache.
 CACHED_ROWS = 64
 # Rows that the encoder works on at a time; matrix products of more rows are not faster, only larger.
@@ -42,6 +44,11 @@ def first_decoder_step(
     encoded = torch.cat([_encode(backbone.encoder, rows, own) for rows, own in _slices(hidden, lengths)])
     start = backbone.shared.weight[backbone.config.decoder_start_token_id]
     return _decode(backbone.decoder, start.expand(len(lengths), -1), encoded, lengths)
+
+
+def is_plain(backbone: T5Model) -> bool:
+    """Whether no layer has a PEFT adapter around it, which `first_decoder_step` would pass by."""
+    return not any(hasattr(module, "base_layer") for module in backbone.modules())
 
 
 def _slices(hidden: torch.Tensor, lengths: list[int]) -> Iterator[tuple[torch.Tensor, list[int]]]:
@@ -78,13 +85,11 @@ def _room(stack: T5Stack, hidden: torch.Tensor) -> torch.Tensor:
 def _project(linears: list[nn.Module], hidden: torch.Tensor, room: torch.Tensor) -> list[torch.Tensor]:
     """`hidden` through each of `linears`, one result after the other in `room`. T5's layers have no bias."""
     start, projections = 0, []
-    for linear in cast(list[nn.Linear], linears):
+    for linear in cast(list[nn.Linear | Int8Linear], linears):
         end = start + len(hidden) * linear.out_features
         out = room[start:end].view(len(hidden), linear.out_features)
-        if isinstance(linear, nn.Linear):
-            projections.append(torch.mm(hidden, linear.weight.T, out=out))
-        else:
-            projections.append(linear(hidden, out=out))
+        is_float = isinstance(linear, nn.Linear)
+        projections.append(torch.mm(hidden, linear.weight.T, out=out) if is_float else linear(hidden, out))
         start = end
     return projections
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import normalize
 from transformers import PretrainedConfig, PreTrainedModel, T5Model
 
-from .packed_t5 import first_decoder_step
+from .packed_t5 import first_decoder_step, is_plain
 
 # Between query and passage, attention starts almost closed: weights are multiplied by exp(-5) = 0.007.
 CLOSED_GATE = -5.0
@@ -26,7 +26,8 @@ class DecoderStep(nn.Module):
         attention_mask: torch.Tensor,
         token_type_ids: torch.Tensor | None,
     ) -> torch.Tensor:
-        if input_ids.device.type == "cpu" and not torch.is_grad_enabled() and not self.training:
+        scores_alone = input_ids.device.type == "cpu" and not torch.is_grad_enabled() and not self.training
+        if scores_alone and is_plain(cast(T5Model, backbone)):
             return first_decoder_step(cast(T5Model, backbone), input_ids, attention_mask)
         start = input_ids.new_full((len(input_ids), 1), backbone.config.decoder_start_token_id)
         output = backbone(

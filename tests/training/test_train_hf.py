@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
+from peft import PeftModel
 from safetensors.torch import load_file
+from transformers import AutoModel
 
 from modeling_twolar import TwolarForReranking
 from tests.conftest import PLANETS
@@ -90,6 +92,65 @@ def test_an_interrupted_run_continues_by_itself_where_it_stopped(rankings, tiny_
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
 
+def test_adapters_are_saved_and_merged_into_a_checkpoint_that_automodel_loads(rankings, tiny_t5, tmp_path):
+    backbone = tiny_t5(False, "gated-gelu")
+    flags = ("--use_peft", "True", "--num_train_epochs", "2", "--loss", "listmle", "--passages_per_chunk", "2",
+             "--gradient_checkpointing", "True")  # fmt: skip
+    result = train(rankings, backbone, tmp_path / "out", *flags)
+    assert result.returncode == 0, result.stderr
+    pairs = [("red planet", text) for _, text in PLANETS]
+    merged = AutoModel.from_pretrained(tmp_path / "out", trust_remote_code=True).score(pairs)
+    start = TwolarForReranking.from_backbone(backbone)
+    untrained = start.score(pairs)
+    adapted = PeftModel.from_pretrained(start, tmp_path / "out" / "adapter").eval()
+    batch = start.tokenizer(*map(list, zip(*pairs, strict=True)), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        torch.testing.assert_close(adapted(**batch).logits[:, 0], merged, atol=1e-4, rtol=0)
+    assert not torch.allclose(merged, untrained, atol=1e-3)
+    assert (tmp_path / "out" / "training.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_losses_of_one(rankings, tiny_t5, tmp_path):
+    backbone = tiny_t5(False, "gated-gelu")
+    common = ["--model_name_or_path", str(backbone), "--dataset_name", str(rankings), "--logging_steps", "1",
+              "--learning_rate", "1e-3", "--num_train_epochs", "2", "--report_to", "none",
+              "--use_cpu", "1"]  # fmt: skip
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        "training/accelerate/cpu.yaml",
+    ]
+    losses = []
+    runs = [([sys.executable], ["4"]), (launch, ["2", "--ddp_backend", "gloo"])]
+    for number, (command, accumulation) in enumerate(runs):
+        output = tmp_path / str(number)
+        flags = ["--output_dir", str(output), "--gradient_accumulation_steps", *accumulation]
+        result = subprocess.run(
+            [*command, "train_hf.py", *common, *flags], cwd=ROOT, capture_output=True, text=True, timeout=600
+        )
+        assert result.returncode == 0, result.stderr
+        history = json.loads((output / "trainer_state.json").read_text())["log_history"]
+        losses.append([entry["loss"] for entry in history if "loss" in entry])
+    assert len(losses[0]) == 6
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
+def test_the_best_checkpoint_is_kept_and_training_stops_early(rankings, tiny_t5, tmp_path):
+    flags = ("--num_train_epochs", "30", "--eval_strategy", "epoch", "--save_strategy", "epoch",
+             "--load_best_model_at_end", "True", "--metric_for_best_model", "ndcg@10", "--learning_rate", "0.1",
+             "--early_stopping_patience", "2", "--save_total_limit", "2")  # fmt: skip
+    result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", *flags)
+    assert result.returncode == 0, result.stderr
+    state = json.loads((tmp_path / "out" / "trainer_state.json").read_text())
+    evaluations = [entry["eval_ndcg@10"] for entry in state["log_history"] if "eval_ndcg@10" in entry]
+    assert len(evaluations) < 30
+    assert state["best_metric"] == max(evaluations)
+    assert evaluations[-1] == state["best_metric"]  # that of the best checkpoint, loaded again
+
+
 def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
     backbone = tiny_t5(False, "gated-gelu")
     without = tmp_path / "without"
@@ -114,6 +175,23 @@ def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
         errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
         assert len(errors) == 1 and message in errors[0], result.stderr
     assert (tmp_path / "used" / "all_results.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--loss", "hinge"), "--loss 'hinge' is not one of ranknet, listnet"),
+        (("--loss", "margin_mse"), "--loss margin_mse: margin_mse needs the teacher's scores"),
+        (("--early_stopping_patience", "2"), "--early_stopping_patience needs --load_best_model_at_end"),
+        (("--use_peft", "True", "--lora_target_modules", "nothing"), "--lora_target_modules: "),
+        (("--learning_rate", "1e30"), "the loss is nan"),
+    ],
+)
+def test_a_training_that_cannot_work_says_why(rankings, tiny_t5, tmp_path, flags, message):
+    result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", *flags)
+    assert result.returncode == 2, result.stderr
+    assert f"error: {message}" in result.stderr
+    assert not (tmp_path / "out" / "all_results.json").exists()
 
 
 def test_an_unknown_flag_is_refused_with_exit_code_2(rankings, tiny_t5, tmp_path):
