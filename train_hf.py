@@ -16,6 +16,7 @@ from dataset_builder.errors import run_cli
 from training.arguments import parse_arguments
 from training.chunks import score_in_chunks
 from training.data import RankingCollator, load_rankings
+from training.judged import JudgedRanking
 from training.losses import LOSSES
 from training.plot import plot_training
 from training.resume import callbacks, checkpoint_to_resume, refuse_finished
@@ -27,6 +28,7 @@ def main() -> None:
     """Load the rankings and the student, train, evaluate, save."""
     model_args, data_args, training_args = parse_arguments()
     refuse_finished(training_args)
+    output = Path(str(training_args.output_dir))
     set_seed(training_args.seed)
     train_rankings, eval_rankings = load_rankings(data_args)
     model = load_student(model_args)
@@ -43,6 +45,7 @@ def main() -> None:
         eval_dataset=eval_rankings,
         processing_class=tokenizer,
         compute_metrics=ndcg_at_10,
+        judged=JudgedRanking.load(data_args, output / "collection") if data_args.eval_collection else None,
         ranking_loss=LOSSES[training_args.loss],
         callbacks=callbacks(training_args),
     )
@@ -52,7 +55,7 @@ def main() -> None:
     save_student(trainer)
     trainer.save_state()
     if trainer.is_world_process_zero():
-        plot_training(trainer.state.log_history, Path(str(training_args.output_dir)))
+        plot_training(trainer.state.log_history, output)
     trainer.log_metrics("all", metrics)
     trainer.save_metrics("all", metrics)
     if training_args.push_to_hub:

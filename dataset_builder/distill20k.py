@@ -101,6 +101,8 @@ def write_parquet(folder: BuildFolder, settings: BuildSettings, access: TeacherA
     )
     builder.download_and_prepare(output_dir=str(unfinished), file_format="parquet")
     (unfinished / "dataset_info.json").unlink()
+    for lock in folder.root.glob("data.unfinished*.lock"):
+        lock.unlink()
     check_rows(unfinished, folder)
     _name_by_content(unfinished)
     os.replace(unfinished, folder.data)

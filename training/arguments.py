@@ -55,6 +55,15 @@ class DataArguments:
         metadata={"help": "passages a query; larger pools are sampled, evenly over the teacher's order"},
     )
     max_train_samples: int | None = field(default=None, metadata={"help": "only the first so many queries"})
+    eval_collection: str | None = field(
+        default=None, metadata={"help": "a judged collection in BEIR's layout: each evaluation ranks it too"}
+    )
+    eval_collection_split: str = field(default="dev", metadata={"help": "its qrels; not those you report"})
+    eval_corpus: str | None = field(
+        default=None, metadata={"help": "its passages, where they are not in the folder"}
+    )
+    eval_first_stage: str = field(default="bm25", metadata={"help": "bm25, or a TREC run: what is ranked"})
+    eval_top_k: int = field(default=100, metadata={"help": "passages a query that are ranked"})
 
 
 @dataclass

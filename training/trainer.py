@@ -9,6 +9,7 @@ from transformers.modeling_outputs import ModelOutput
 
 from dataset_builder.errors import InputError
 from training.arguments import DistillationArguments
+from training.judged import JudgedRanking
 from training.losses import RankingLoss
 
 TARGETS = ("ranks", "teacher_scores")
@@ -21,9 +22,16 @@ class RankingTrainer(Trainer):
 
     args: DistillationArguments
 
-    def __init__(self, *args: object, ranking_loss: RankingLoss, **kwargs: object) -> None:
+    def __init__(
+        self,
+        *args: object,
+        ranking_loss: RankingLoss,
+        judged: JudgedRanking | None = None,
+        **kwargs: object,
+    ) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.ranking_loss = ranking_loss
+        self.judged = judged
         # The loss is a mean over queries, so gradient accumulation has to divide it.
         self.model_accepts_loss_kwargs = False
 
@@ -65,6 +73,15 @@ class RankingTrainer(Trainer):
         with torch.no_grad():
             loss, output = self.compute_loss(model, inputs, return_outputs=True)
         return loss.detach(), output["scores"], inputs["ranks"]
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Loss and nDCG@10 on the test split; with a judged collection, `eval_collection_ndcg@10` too."""
+        metrics = super().evaluate(*args, **kwargs)
+        if self.judged is not None:
+            value = self.judged.ndcg_at_10(self.accelerator.unwrap_model(self.model))
+            metrics["eval_collection_ndcg@10"] = value
+            self.log({"eval_collection_ndcg@10": value})
+        return metrics
 
     def create_optimizer(self, *args: object, **kwargs: object) -> torch.optim.Optimizer:
         """AdamW; what is not the backbone gets `head_learning_rate` where that is given."""

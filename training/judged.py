@@ -1,0 +1,42 @@
+"""nDCG@10 on a judged collection while a student is trained: whether what it learns of a teacher carries over."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_builder.trec_run import ordered
+from evaluation.collections import JudgedCollection, load_collection
+from evaluation.first_stage import Candidates, retrieve
+from evaluation.measures import MAIN_MEASURE, mean, per_query
+from modeling_twolar import TwolarForReranking
+from training.arguments import DataArguments
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRanking:
+    """A collection and the candidates that a student is to rank."""
+
+    collection: JudgedCollection
+    candidates: Candidates
+
+    @classmethod
+    def load(cls, arguments: DataArguments, work: Path) -> "JudgedRanking":
+        """The collection of `--eval_collection`, its candidates from `--eval_first_stage`; `work` keeps indexes.
+
+        Raises:
+            InputError: for a collection or run that cannot be read.
+        """
+        folder, split = Path(str(arguments.eval_collection)), arguments.eval_collection_split
+        collection = load_collection(folder, split, arguments.eval_corpus, None)
+        stage = arguments.eval_first_stage
+        return cls(collection, retrieve(collection, stage, arguments.eval_top_k, work))
+
+    def ndcg_at_10(self, model: TwolarForReranking) -> float:
+        """The mean over the judged queries of nDCG@10, of the candidates in the order of the model's scores."""
+        triples = [(query_id, hit.docid) for query_id, hits in self.candidates.run.items() for hit in hits]
+        texts, queries = self.candidates.texts, self.collection.queries
+        scores = model.score([(queries[query_id], texts[docid]) for query_id, docid in triples]).tolist()
+        by_query: dict[str, dict[str, float]] = {}
+        for (query_id, docid), score in zip(triples, scores, strict=True):
+            by_query.setdefault(query_id, {})[docid] = score
+        run = {query_id: ordered(found) for query_id, found in by_query.items()}
+        return mean(per_query(self.collection.qrels, run)[MAIN_MEASURE])
