@@ -45,13 +45,16 @@ def read_results(path: Path, system: str, revision: str) -> list[CollectionResul
     if not path.is_file():
         raise InputError(f"{path} is missing: the card's figures come from it; run python -m evaluation")
     try:
-        return [_result(record, system, revision, path) for record in json.loads(path.read_text())]
+        results = [_result(record, system, revision, path) for record in json.loads(path.read_text())]
     except (ValueError, TypeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is no results.json of python -m evaluation ({error})") from error
-    except (KeyError, StopIteration) as error:
+    except KeyError as error:
         raise InputError(f"{path} lacks {error} for {system}; run python -m evaluation again") from error
+    if not results:
+        raise InputError(f"{path} holds no collection; run python -m evaluation again")
+    return results
 
 
 def _result(record: dict, system: str, revision: str, path: Path) -> CollectionResult:
@@ -64,6 +67,8 @@ def _result(record: dict, system: str, revision: str, path: Path) -> CollectionR
             f"{path} measured other weights as {system!r} ({measured['revision'][:12]}, the checkpoint is "
             f"{revision[:12]}); run python -m evaluation on this checkpoint"
         )
+    if measured["passages_per_second"] is None:
+        raise InputError(f"{path} has no passages_per_second of {system!r}: a run file, not a checkpoint")
     comparisons = {comparison["system"]: comparison for comparison in record["comparisons"]}
     return CollectionResult(
         collection=record["collection"],
@@ -87,7 +92,7 @@ def model_index(results: Sequence[CollectionResult]) -> list[EvalResult]:
         EvalResult(
             task_type="text-ranking",
             task_name="Reranking",
-            dataset_type=_benchmarks().get(result.collection, result.collection),
+            dataset_type=_benchmark(result) or result.collection,
             dataset_name=f"{result.collection} (top {result.top_k} of {result.first_stage})",
             metric_type=measure.lower().replace("@", "_at_"),
             metric_name=measure,
@@ -100,19 +105,19 @@ def model_index(results: Sequence[CollectionResult]) -> list[EvalResult]:
 
 def eval_results_yaml(results: Sequence[CollectionResult]) -> str:
     """`.eval_results/*.yaml`: nDCG@10 on the collections that have a dataset on the Hub; empty without one."""
-    benchmarks = _benchmarks()
     entries = [
         EvalResultEntry(
-            dataset_id=benchmarks[result.collection],
+            dataset_id=dataset_id,
             task_id="default",
             value=round(result.means[MAIN_MEASURE], 4),
             notes=f"{MAIN_MEASURE}, reranking the top {result.top_k} of {result.first_stage}",
         )
         for result in results
-        if result.collection in benchmarks
+        if (dataset_id := _benchmark(result))
     ]
     return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False) if entries else ""
 
 
-def _benchmarks() -> dict[str, str]:
-    return yaml.safe_load(BENCHMARKS.read_text())
+def _benchmark(result: CollectionResult) -> str | None:
+    """The collection's dataset on the Hub. A BEIR folder's name carries its split."""
+    return yaml.safe_load(BENCHMARKS.read_text()).get(result.collection.removesuffix(" (test)"))

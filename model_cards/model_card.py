@@ -1,6 +1,5 @@
 """The model card: every value in it is read from a file that a run wrote."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ from model_cards.training_run import TrainingRun, read_json, read_training_run
 from training.plot import FILE_NAME as PLOT
 
 TEMPLATE = "model_card.md.jinja"
-PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 # The Hub's name of what comes from a PyPI package.
 HUB_NAMES = {PACKAGED_MINILM: f"sentence-transformers/{PACKAGED_MINILM}"}
 CONFIG_FIELDS = ("score_strategy", "readout", "backbone_config", "dtype")
+EVAL_METRICS = ("eval_loss", "eval_ndcg@10")
 METRICS = ("train_loss", "train_runtime", "train_samples_per_second")
 
 
@@ -54,6 +53,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     _require(folder / "all_results.json", metrics, METRICS)
     _require(folder / "trainer_state.json", state, ("global_step",))
     _require(folder / "tokenizer_config.json", tokenizer, ("model_max_length",))
+    run = read_training_run(folder)
+    if run.num_eval_queries:
+        _require(folder / "all_results.json", metrics, EVAL_METRICS)
     return Checkpoint(
         folder=folder,
         config=config,
@@ -61,16 +63,21 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         num_steps=state["global_step"],  # type: ignore[arg-type]
         num_parameters=_num_parameters(folder),
         max_length=tokenizer["model_max_length"],  # type: ignore[arg-type]
-        run=read_training_run(folder),
+        run=run,
     )
 
 
 def render_model_card(
-    checkpoint: Checkpoint, results: Sequence[CollectionResult], repo_id: str, names: Mapping[str, str]
+    checkpoint: Checkpoint,
+    results: Sequence[CollectionResult],
+    repo_id: str,
+    licence: str,
+    names: Mapping[str, str],
 ) -> str:
     """The card's Markdown, with the Hub's metadata.
 
     Args:
+        licence: of the weights, as the Hub names it.
         names: repository name → the name it is published under; the dataset may be among them.
 
     Raises:
@@ -86,11 +93,11 @@ def render_model_card(
         trim_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(
-        card_data=_card_data(repo_id, base_model, dataset, results).to_yaml(),
+        card_data=_card_data(repo_id, base_model, dataset, licence, results).to_yaml(),
         repo_id=repo_id,
         base_model=base_model,
         base_licence=yaml.safe_load(LICENCES.read_text()).get(run.base_model, NOT_KNOWN),
-        licence=_licence(),
+        licence=licence,
         dataset=dataset,
         checkpoint=checkpoint,
         run=run,
@@ -99,22 +106,18 @@ def render_model_card(
 
 
 def _card_data(
-    repo_id: str, base_model: str, dataset: str, results: Sequence[CollectionResult]
+    repo_id: str, base_model: str, dataset: str, licence: str, results: Sequence[CollectionResult]
 ) -> ModelCardData:
     return ModelCardData(
         base_model=base_model,
         datasets=[dataset],
         library_name="transformers",
-        license=_licence().lower(),
+        license=licence,
         pipeline_tag="text-ranking",
         tags=["twolar", "reranker", "cross-encoder", "distillation", "custom_code"],
         model_name=repo_id.partition("/")[2],
         eval_results=model_index(results),
     )
-
-
-def _licence() -> str:
-    return tomllib.loads(PROJECT.read_text())["project"]["license"]
 
 
 def _require(path: Path, record: Mapping[str, object], fields: Sequence[str]) -> None:

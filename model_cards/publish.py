@@ -17,7 +17,7 @@ from dataset_builder.errors import InputError, run_cli
 from dataset_builder.model_revision import model_revision
 from model_cards.checks import find_machine_paths, find_problems
 from model_cards.evaluation_results import EVAL_RESULTS, eval_results_yaml, read_results
-from model_cards.model_card import PROJECT, read_checkpoint, render_model_card
+from model_cards.model_card import read_checkpoint, render_model_card
 from model_cards.staging import CARD, DATASET, MODEL, SPACE, Repository, stage, staged_files
 
 # What `make quickstart` makes: a folder's path is its name on the Hub. The order is that of publishing.
@@ -26,6 +26,7 @@ PATHS = {
     MODEL: Path("twolar/minilm-python-stdlib"),
     SPACE: Path("spaces_demo"),
 }
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 NAMES = {DATASET: str(PATHS[DATASET]), MODEL: str(PATHS[MODEL]), SPACE: "twolar/reranker"}
 
 
@@ -99,7 +100,8 @@ def _write_model_card(
 ) -> None:
     checkpoint = read_checkpoint(repository.source)
     results = read_results(arguments.results, arguments.system, model_revision(str(repository.source)))
-    (folder / CARD).write_text(render_model_card(checkpoint, results, repository.repo_id, names))
+    card = render_model_card(checkpoint, results, repository.repo_id, arguments.license, names)
+    (folder / CARD).write_text(card, encoding="utf-8")
     entries = eval_results_yaml(results)
     if entries:
         (folder / EVAL_RESULTS).parent.mkdir()
@@ -162,7 +164,7 @@ def _create(api: HfApi, repository: Repository, names: Mapping[str, str], privat
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model_cards.publish", description=__doc__.split("\n")[0])
-    version = tomllib.loads(PROJECT.read_text())["project"]["version"]
+    project = tomllib.loads(PROJECT.read_text())["project"]
     parser.add_argument("--what", required=True, choices=[*PATHS, "all"])
     parser.add_argument("--repo_id", help="ORG/NAME, or ORG alone to keep the folder's name; default: twolar")
     parser.add_argument("--path", type=Path, help="folder to publish; default: the quickstart's")
@@ -173,7 +175,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--system", default="student", help="the checkpoint's name in it (default: %(default)s)"
     )
-    parser.add_argument("--tag", default=f"v{version}", help="tag of the revision (default: %(default)s)")
+    parser.add_argument(
+        "--license", default=project["license"].lower(),
+        help="of the weights, as the Hub names it (default: this project's, %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tag", default=f"v{project['version']}", help="tag of the revision (default: %(default)s)"
+    )
     parser.add_argument("--private", action="store_true", help="create private repositories")
     parser.add_argument("--create_pr", action="store_true", help="open pull requests instead of committing")
     parser.add_argument(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.model_cards.conftest import DATASET, MODEL, publish
+from tests.conftest import PLANETS
+from tests.model_cards.conftest import DATASET, MODEL, ROOT, publish
 from tests.model_cards.hub_server import serve_hub
 
 SPACE = "twolar/reranker"
@@ -57,16 +58,34 @@ def test_the_dataset_loads_from_the_hub(published, quickstart, tmp_path):
     assert sum(rows.values()) == 12
 
 
-def test_every_snippet_of_the_cards_runs_as_written(published, tmp_path):
-    cards = [
-        published.files("models", MODEL)["README.md"].decode(),
-        published.files("datasets", DATASET)["README.md"].decode(),
-    ]
-    snippets = [snippet for card in cards for snippet in PYTHON_BLOCK.findall(card)]
-    assert len(snippets) == 3
+@pytest.mark.parametrize("text", ["model card", "dataset card", "README.md"])
+def test_every_python_snippet_runs_as_written(published, tmp_path, text):
+    texts = {
+        "model card": published.files("models", MODEL)["README.md"].decode(),
+        "dataset card": published.files("datasets", DATASET)["README.md"].decode(),
+        "README.md": (ROOT / "README.md").read_text(),
+    }
+    snippets = PYTHON_BLOCK.findall(texts[text])
+    assert snippets
     for number, snippet in enumerate(snippets):
         (tmp_path / str(number)).mkdir()
         run_elsewhere(published, tmp_path / str(number), snippet)
+
+
+def test_the_space_that_comes_down_ranks_with_what_is_on_the_hub(published, tmp_path):
+    code = f"""
+import json, sys
+from huggingface_hub import snapshot_download
+sys.path.insert(0, snapshot_download({SPACE!r}, repo_type="space"))
+import app
+demo = app.Demo(app.DEFAULT_MODEL, app.DEFAULT_DATASET)
+print(json.dumps(demo.rerank("which planet has rings of ice", top_k=3)))
+"""
+    ranked = json.loads(run_elsewhere(published, tmp_path, code).splitlines()[-1])
+    scores = [passage["score"] for passage in ranked]
+    assert len(ranked) == 3
+    assert scores == sorted(scores, reverse=True)
+    assert {passage["docid"] for passage in ranked} <= {docid for docid, _ in PLANETS}
 
 
 def test_auto_model_and_cross_encoder_give_the_local_checkpoints_scores(published, quickstart, tmp_path):

@@ -20,7 +20,7 @@ RESULTS = "runs/quickstart/results.json"
 def card(quickstart):
     checkpoint = read_checkpoint(quickstart / MODEL)
     results = read_results(quickstart / RESULTS, "student", model_revision(str(quickstart / MODEL)))
-    return ModelCard(render_model_card(checkpoint, results, MODEL, {}))
+    return ModelCard(render_model_card(checkpoint, results, MODEL, "mit", {}))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_dataset_without_a_name_on_the_hub_is_an_error(checkpoint):
     path = checkpoint / "training_run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": "/data/mine"}))
     with pytest.raises(InputError, match="dataset_name is '/data/mine', a folder of this machine"):
-        render_model_card(read_checkpoint(checkpoint), [], "me/mine", {})
+        render_model_card(read_checkpoint(checkpoint), [], "me/mine", "mit", {})
 
 
 def test_figures_of_other_weights_are_refused(quickstart):
@@ -118,7 +118,7 @@ def test_a_results_file_without_the_system_or_a_field_is_an_error(quickstart, tm
 def test_a_known_benchmark_gets_an_entry_in_eval_results(quickstart, tmp_path):
     records = json.loads((quickstart / RESULTS).read_text())
     assert eval_results_yaml(_read(records, tmp_path, quickstart)) == ""
-    records[0]["collection"] = "scifact"
+    records[0]["collection"] = "scifact (test)"
     results = _read(records, tmp_path, quickstart)
     (entry,) = parse_eval_result_entries(yaml.safe_load(eval_results_yaml(results)))
     assert entry.dataset_id == "irds/beir_scifact_test"
