@@ -51,7 +51,16 @@ def train(rankings, backbone, output, *flags):
 
 
 def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t5, tmp_path):
-    flags = ("--num_train_epochs", "6", "--logging_steps", "6")
+    folder = tmp_path / "judged"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "qrels" / "dev.tsv").write_text("query-id\tcorpus-id\tscore\n1\tmars\t2\n")
+    (folder / "queries.jsonl").write_text('{"_id": "1", "text": "red planet"}\n')
+    (folder / "corpus.jsonl").write_text(
+        "".join(json.dumps({"_id": d, "text": t}) + "\n" for d, t in PLANETS)
+    )
+    (folder / "run.txt").write_text("1 Q0 sun 1 3 x\n1 Q0 mars 2 2 x\n1 Q0 moon 3 1 x\n")
+    flags = ("--num_train_epochs", "6", "--logging_steps", "6", "--eval_collection", str(folder),
+             "--eval_first_stage", str(folder / "run.txt"))  # fmt: skip
     result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", *flags)
     assert result.returncode == 0, result.stderr
     metrics = json.loads((tmp_path / "out" / "all_results.json").read_text())
@@ -59,6 +68,8 @@ def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t
     losses = [entry["loss"] for entry in history if "loss" in entry]
     assert metrics["eval_loss"] > 0
     assert 0 <= metrics["eval_ndcg@10"] <= 1
+    # One relevant passage of three: first, second or third.
+    assert round(metrics["eval_collection_ndcg@10"], 4) in (1.0, 0.6309, 0.5)
     model = TwolarForReranking.from_pretrained(tmp_path / "out")
     assert model.score([("Mars", "Mars is red.")]).isfinite().all()
     assert len(losses) == 6
