@@ -13,13 +13,14 @@ from pathlib import Path
 from transformers import set_seed
 
 from dataset_builder.errors import run_cli
+from model_cards.training_run import write_training_run
 from training.arguments import parse_arguments
 from training.chunks import score_in_chunks
 from training.data import RankingCollator, load_rankings
 from training.judged import JudgedRanking
 from training.losses import LOSSES
 from training.plot import plot_training
-from training.resume import callbacks, checkpoint_to_resume, refuse_finished
+from training.resume import LOGS, callbacks, checkpoint_to_resume, refuse_finished
 from training.student import add_adapters, load_student, save_student
 from training.trainer import RankingTrainer, ndcg_at_10
 
@@ -45,7 +46,7 @@ def main() -> None:
         eval_dataset=eval_rankings,
         processing_class=tokenizer,
         compute_metrics=ndcg_at_10,
-        judged=JudgedRanking.load(data_args, output / "collection") if data_args.eval_collection else None,
+        judged=JudgedRanking.load(data_args, output / LOGS) if data_args.eval_collection else None,
         ranking_loss=LOSSES[training_args.loss],
         callbacks=callbacks(training_args),
     )
@@ -55,6 +56,7 @@ def main() -> None:
     save_student(trainer)
     trainer.save_state()
     if trainer.is_world_process_zero():
+        write_training_run(model_args, data_args, training_args, train_rankings, eval_rankings)
         plot_training(trainer.state.log_history, output)
     trainer.log_metrics("all", metrics)
     trainer.save_metrics("all", metrics)

@@ -14,6 +14,8 @@ from dataset_builder.errors import InputError
 from training.arguments import DistillationArguments
 
 WHOLE = "whole"
+# What is written from the start: TensorBoard's files, and the indexes of --eval_collection.
+LOGS = "runs"
 
 
 class MarkWholeCheckpoints(TrainerCallback):
@@ -52,7 +54,7 @@ def refuse_finished(arguments: DistillationArguments) -> None:
     folder = Path(str(arguments.output_dir))
     if (folder / "all_results.json").is_file():
         raise InputError(f"{folder} holds a finished training; choose another --output_dir or delete it")
-    found = {path.name for path in folder.glob("*")} - {"runs"}  # TensorBoard's, written from the start
+    found = {path.name for path in folder.glob("*")} - {LOGS}
     if found and not any(name.startswith("checkpoint-") for name in found):
         raise InputError(f"{folder} is not empty and holds no training; choose another --output_dir")
 
