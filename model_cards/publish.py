@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 
 from dataset_builder.errors import InputError, run_cli
 from dataset_builder.model_revision import model_revision
@@ -60,7 +62,12 @@ def _repository(kind: str, arguments: argparse.Namespace) -> Repository:
     source = arguments.path or PATHS[kind]
     own_name = NAMES[kind].partition("/")[2] if source == PATHS[kind] else source.resolve().name
     organisation, _, name = (arguments.repo_id or "twolar").partition("/")
-    return Repository(kind, source, f"{organisation}/{name or own_name}")
+    repo_id = f"{organisation}/{name or own_name}"
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise InputError(f"--repo_id {repo_id!r} is no name on the Hub; give ORG/NAME or ORG") from error
+    return Repository(kind, source, repo_id)
 
 
 def _own_name(repository: Repository) -> str:
@@ -104,8 +111,10 @@ def _write_model_card(
     (folder / CARD).write_text(card, encoding="utf-8")
     entries = eval_results_yaml(results)
     if entries:
-        (folder / EVAL_RESULTS).parent.mkdir()
-        (folder / EVAL_RESULTS).write_text(entries)
+        path = folder / EVAL_RESULTS
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)  # a link to an earlier one, which stays as it is
+        path.write_text(entries, encoding="utf-8")
 
 
 def _upload(
@@ -126,7 +135,7 @@ def _upload(
     except InputError:
         raise
     except (httpx2.HTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{repository.repo_id} was not published ({reason}); log in with `hf auth login` or set HF_TOKEN; "
             "the same command goes on where this one stopped"

@@ -98,6 +98,17 @@ def test_a_checkpoint_that_needs_this_checkout_is_refused(staged):
     assert "dataset_builder" in problem
 
 
+def test_a_checkpoints_own_code_sees_no_key(staged, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    folder = staged("model")
+    (folder / "README.md").write_text(CARD)
+    code = (folder / "modeling_twolar.py").read_text()
+    replace(folder, "modeling_twolar.py", code + "\nassert 'hf_secret' not in os.environ.values()\n")
+    assert list(find_problems("model", folder)) == []
+    replace(folder, "modeling_twolar.py", code + "\nassert 'PATH' not in os.environ\n")
+    assert list(find_problems("model", folder)) == ["does not load in a clean process: AssertionError"]
+
+
 def test_a_space_that_is_no_python_is_refused(staged):
     folder = staged("space")
     replace(folder, "app.py", "def main(:\n")
@@ -121,6 +132,7 @@ def test_a_path_of_this_machine_is_noted(staged):
             "nowhere does not exist; choose the dataset's folder with --path",
         ),
         (("--what", "all", "--path", "nowhere"), "--path names one folder"),
+        (("--what", "model", "--repo_id", "me/my/model"), "--repo_id 'me/my/model' is no name on the Hub"),
         (("--what", "all", "--repo_id", "me/mine"), "--what all takes an organisation as --repo_id"),
     ],
 )
