@@ -38,7 +38,7 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "temperature": (float, "of the language model"),
     "license": (str, "of the corpus's text, as the Hub names it (for instance cc-by-4.0)"),
 }
-IMPORTED = ("corpus", "num_passages", "test_fraction", "seed", "license", "output_dir")
+IMPORTED = ("num_passages", "test_fraction", "seed", "license")
 LISTS = {
     "query_types": "cropped, doct5query, keywords",
     "retrievers": "bm25, splade, dragon, bm25_monot5, bm25_rm3, minilm, bm25_minilm",
@@ -131,9 +131,8 @@ def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("--runs", type=Path, nargs="+", required=True, help="TREC runs, best passages first")
     command.add_argument("--queries", type=Path, required=True, help="queries.jsonl (_id, text)")
     command.add_argument("--first_stage", type=Path, help="the TREC run that the runs reranked")
+    _add(command, {name: SETTINGS[name] for name in ("corpus", "output_dir")}, required=True)
     _add(command, {name: SETTINGS[name] for name in IMPORTED})
-    for action in command._actions:
-        action.required |= action.dest in ("corpus", "output_dir")
 
 
 def import_wanted(arguments: argparse.Namespace) -> Import:
@@ -152,6 +151,8 @@ def _add_order(command: argparse.ArgumentParser) -> None:
     _add(command, ACCESS)
 
 
-def _add(command: argparse.ArgumentParser, flags: dict[str, tuple[Kind, str]]) -> None:
+def _add(
+    command: argparse.ArgumentParser, flags: dict[str, tuple[Kind, str]], required: bool = False
+) -> None:
     for name, (kind, text) in flags.items():
-        command.add_argument(f"--{name}", type=kind, help=text)
+        command.add_argument(f"--{name}", type=kind, required=required, help=text)

@@ -153,7 +153,8 @@ def _add_systems(group: argparse._ArgumentGroup) -> None:
         "--first_stage",
         nargs="+",
         default=[BM25_NAME],
-        help="bm25 or a TREC run file; for a folder also cosine:bi-encoder; for a collection of Pyserini's also "
+        help="bm25 or a TREC run file; for a folder also cosine:BI-ENCODER or splade:MODEL; for a "
+        "collection of Pyserini's also "
         "splade, dense or a condition of its tables; one for all collections, or one for each",
     )
     add("--top_k", type=_positive, default=100, help="candidates a query (the paper: 100)")

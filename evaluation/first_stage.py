@@ -10,13 +10,15 @@ from dataset_builder.corpus import read_corpus
 from dataset_builder.errors import InputError
 from dataset_builder.model_revision import model_revision
 from dataset_builder.passage_store import DuplicateDocid, PassageStore
+from dataset_builder.retrievers import Retriever
 from dataset_builder.retrievers.dense import DenseRetriever, build_faiss_index, cosine_encoder
 from dataset_builder.retrievers.lucene import BM25, build_lucene_index
+from dataset_builder.retrievers.splade import Splade, build_impact_index, splade_encoder
 from dataset_builder.trec_run import Run, ordered, read_run
 from evaluation.collections import JudgedCollection
 from evaluation.prebuilt import PrebuiltCorpus
 
-BM25_NAME, COSINE = "bm25", "cosine:"
+BM25_NAME, COSINE, SPLADE = "bm25", "cosine:", "splade:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
     """The best `top_k` passages of each judged query.
 
     Args:
-        first_stage: a run file; for a folder `bm25` or `cosine:BI-ENCODER`, for a collection of Pyserini's what
-            `PrebuiltCorpus.search` takes.
+        first_stage: a run file; for a folder `bm25`, `cosine:BI-ENCODER` or `splade:MODEL`, for a collection of
+            Pyserini's what `PrebuiltCorpus.search` takes.
         work: folder of indexes and stored passages, reused by a second call.
 
     Raises:
@@ -51,7 +53,7 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
         run = load_ranking(first_stage) if is_run else _prebuilt(collection, first_stage, top_k, work)
     else:
         passages = _open_passages(collection.corpus, work)
-        is_run = first_stage != BM25_NAME and not first_stage.startswith(COSINE)
+        is_run = first_stage != BM25_NAME and not first_stage.startswith((COSINE, SPLADE))
         folder = work / _key(collection.corpus)
         run = (
             _folders_run(first_stage) if is_run else _search(collection, first_stage, passages, top_k, folder)
@@ -59,7 +61,7 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
     found = {query_id: run[query_id][:top_k] for query_id in collection.queries if run.get(query_id)}
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
-    name = Path(first_stage).stem if is_run else first_stage.removeprefix(COSINE)
+    name = Path(first_stage).stem if is_run else first_stage.removeprefix(COSINE).removeprefix(SPLADE)
     return Candidates(name, found, _texts(found, passages, collection))
 
 
@@ -93,7 +95,8 @@ def _open_passages(corpus: str, work: Path) -> PassageStore:
 def _folders_run(path: str) -> Run:
     if not Path(path).is_file():
         raise InputError(
-            f"run {path} does not exist; a folder's first stage is {BM25_NAME}, {COSINE}BI-ENCODER or a run file"
+            f"run {path} does not exist; a folder's first stage is {BM25_NAME}, {COSINE}BI-ENCODER, {SPLADE}MODEL "
+            "or a run file"
         )
     return load_ranking(path)
 
@@ -101,13 +104,28 @@ def _folders_run(path: str) -> Run:
 def _search(
     collection: JudgedCollection, first_stage: str, passages: PassageStore, top_k: int, folder: Path
 ) -> Run:
-    is_bm25 = first_stage == BM25_NAME
-    retriever = _bm25(passages, folder) if is_bm25 else _dense(first_stage, passages, folder)
+    retriever = _open(first_stage, passages, folder)
     hits = retriever.search(list(collection.queries.values()), top_k)
     return {
         query_id: ordered({hit.docid: hit.score for hit in found})
         for query_id, found in zip(collection.queries, hits, strict=True)
     }
+
+
+def _open(first_stage: str, passages: PassageStore, folder: Path) -> Retriever:
+    if first_stage == BM25_NAME:
+        return _bm25(passages, folder)
+    if first_stage.startswith(SPLADE):
+        return _splade(first_stage.removeprefix(SPLADE), passages, folder)
+    return _dense(first_stage.removeprefix(COSINE), passages, folder)
+
+
+def _splade(model: str, passages: PassageStore, folder: Path) -> Splade:
+    index = folder / f"{model_revision(model)}.splade"
+    encoder = splade_encoder(model)
+    if not index.is_dir():
+        build_impact_index(passages, encoder, index)
+    return Splade(index, encoder)
 
 
 def _bm25(passages: PassageStore, folder: Path) -> BM25:
@@ -117,8 +135,7 @@ def _bm25(passages: PassageStore, folder: Path) -> BM25:
     return BM25(index)
 
 
-def _dense(first_stage: str, passages: PassageStore, folder: Path) -> DenseRetriever:
-    model = first_stage.removeprefix(COSINE)
+def _dense(model: str, passages: PassageStore, folder: Path) -> DenseRetriever:
     index = folder / f"{model_revision(model)}.faiss"
     encoder = cosine_encoder(model)
     if not index.is_file():

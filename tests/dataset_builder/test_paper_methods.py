@@ -9,8 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
+from transformers import BertForMaskedLM, BertModel
 
 from dataset_builder.decontamination import ExcludedQueries
 from dataset_builder.doc2query import DocT5Query
@@ -23,7 +22,7 @@ from dataset_builder.retrievers.lucene import BM25, build_lucene_index
 from dataset_builder.retrievers.reranked import BM25Reranked, MonoT5
 from dataset_builder.retrievers.splade import Splade, SpladeEncoder, build_impact_index
 from modeling_twolar import TwolarForReranking
-from tests.conftest import PLANETS
+from tests.conftest import PLANETS, bert_tokenizer, save_bert
 from tests.dataset_builder.test_build import ROOT
 
 QUERIES = ["red planet with iron dust", "rings of ice", "moon"]
@@ -40,34 +39,6 @@ def many(tmp_path_factory):
     rng, words = random.Random(0), " ".join(text for _, text in PLANETS).split()
     passages = [Passage(f"p{number}", "", " ".join(rng.choices(words, k=12))) for number in range(700)]
     return PassageStore.build(tmp_path_factory.mktemp("many") / "passages.sqlite", passages)
-
-
-def bert_tokenizer():
-    words = sorted({word.lower().strip(".,'") for _, text in PLANETS for word in text.split()})
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, ".", ","]
-    backend = Tokenizer(models.WordPiece({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]"))
-    backend.normalizer, backend.pre_tokenizer = (
-        normalizers.BertNormalizer(),
-        pre_tokenizers.BertPreTokenizer(),
-    )
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    )
-
-
-def save_bert(folder, kind, seed):
-    tokenizer = bert_tokenizer()
-    torch.manual_seed(seed)
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, initializer_range=0.5,
-    )  # fmt: skip
-    kind(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

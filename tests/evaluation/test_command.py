@@ -4,10 +4,12 @@ import json
 import shutil
 
 import pytest
+from transformers import BertForMaskedLM
 
 from dataset_builder.packaged_model import model_path
 from evaluation.significance import holm
 from modeling_twolar import TwolarForReranking
+from tests.conftest import save_bert
 
 MINILM = "minilm=cosine:all-MiniLM-L6-v2"
 
@@ -73,6 +75,16 @@ def test_a_bi_encoder_can_be_the_first_stage(evaluation, collection, tmp_path):
     record = results(tmp_path)[0]
     assert list(record["systems"]) == ["all-MiniLM-L6-v2"]
     assert record["systems"]["all-MiniLM-L6-v2"]["means"]["MRR@10"] == 1.0
+
+
+def test_a_masked_language_model_can_be_the_first_stage(evaluation, collection, tmp_path):
+    model = save_bert(tmp_path / "tiny-splade", BertForMaskedLM, 1)
+    arguments = ("--collection", collection, "--first_stage", f"splade:{model}", "--top_k", "3")
+    for _ in range(2):  # the second time over the index of the first
+        result = evaluation(*arguments, "--output_dir", tmp_path / "out")
+        assert result.returncode == 0, result.stderr
+    (run,) = (tmp_path / "out").rglob("*splade*.txt")
+    assert [line.split()[0] for line in run.read_text().splitlines()] == ["q1"] * 3 + ["q2"] * 3
 
 
 def test_the_record_says_where_each_figure_comes_from(evaluation, collection, tmp_path):
