@@ -48,20 +48,9 @@ def quickstart(tmp_path_factory):
              "questions/corpus.jsonl", "--num_queries", "12", "--num_passages", "5", "--test_fraction", "0.2",
              "--output_dir", DATASET)  # fmt: skip
     _succeed(folder, ROOT / "train_hf.py", *TRAINING)
-    _succeed(folder, "-c", WRITE_TRAINING_RUN, *TRAINING)
     _succeed(folder, "-m", "evaluation", "--collection", "questions", "--top_k", "5",
              "--output_dir", "runs/quickstart", "--model", f"student={MODEL}")  # fmt: skip
     return folder
-
-
-# What train_hf.py does not do itself.
-WRITE_TRAINING_RUN = """
-from model_cards.training_run import write_training_run
-from training.arguments import parse_arguments
-from training.data import load_rankings
-model_args, data_args, training_args = parse_arguments()
-write_training_run(model_args, data_args, training_args, *load_rankings(data_args))
-"""
 
 
 @pytest.fixture
