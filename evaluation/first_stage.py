@@ -61,7 +61,7 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
     found = {query_id: run[query_id][:top_k] for query_id in collection.queries if run.get(query_id)}
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
-    name = Path(first_stage).stem if is_run else first_stage.removeprefix(COSINE).removeprefix(SPLADE)
+    name = Path(first_stage).stem if is_run else _model_name(first_stage)
     return Candidates(name, found, _texts(found, passages, collection))
 
 
@@ -110,6 +110,11 @@ def _search(
         query_id: ordered({hit.docid: hit.score for hit in found})
         for query_id, found in zip(collection.queries, hits, strict=True)
     }
+
+
+def _model_name(first_stage: str) -> str:
+    model = first_stage.removeprefix(COSINE).removeprefix(SPLADE)
+    return Path(model).name if Path(model).is_dir() else model
 
 
 def _open(first_stage: str, passages: PassageStore, folder: Path) -> Retriever:
