@@ -9,6 +9,7 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 
 from dataset_builder.errors import InputError
+from evaluation.measures import MAIN_MEASURE
 
 BENCHMARKS = Path(__file__).parent / "hub_benchmarks.yaml"
 EVAL_RESULTS = ".eval_results/twolar.yaml"
@@ -104,8 +105,6 @@ def model_index(results: Sequence[CollectionResult]) -> list[EvalResult]:
 
 def eval_results_yaml(results: Sequence[CollectionResult]) -> str:
     """`.eval_results/*.yaml`: nDCG@10 on the collections that have a dataset on the Hub; empty without one."""
-    from evaluation.measures import MAIN_MEASURE  # takes seconds to import, and few commands need it
-
     entries = [
         EvalResultEntry(
             dataset_id=dataset_id,

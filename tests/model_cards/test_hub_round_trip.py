@@ -142,6 +142,7 @@ def test_publishing_again_uploads_nothing_and_changes_nothing(published, quickst
     assert published.repos["models", MODEL].refs == before
 
 
+@pytest.mark.slow
 def test_a_tag_is_never_moved(quickstart, tmp_path, hub):
     space = tmp_path / "reranker"
     shutil.copytree(quickstart / "spaces_demo", space, ignore=shutil.ignore_patterns("__pycache__"))
@@ -158,6 +159,7 @@ def test_a_tag_is_never_moved(quickstart, tmp_path, hub):
     assert refs["v2"] == refs["main"] != first
 
 
+@pytest.mark.slow
 def test_under_another_organisation_the_cards_name_each_other_there(quickstart, hub):
     result = publish(quickstart, "--what", "all", "--repo_id", "me", "--private", **client(hub))
     assert result.returncode == 0, result.stdout + result.stderr
