@@ -59,6 +59,13 @@ def test_every_door_gives_the_same_scores(tiny_t5, tmp_path, backbone):
     assert found["cross_encoder_rank"] == order
 
 
+def test_a_checkpoint_carries_no_path_of_this_machine(tiny_t5, tmp_path):
+    backbone = tiny_t5(True, "relu")
+    TwolarForReranking.from_backbone(backbone).save_pretrained(tmp_path)
+    for path in tmp_path.glob("*.json"):
+        assert str(backbone.parent) not in path.read_text(), path.name
+
+
 def test_a_checkpoint_trained_further_keeps_its_weights_through_saving(tiny_t5, tmp_path):
     model = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu"), "softmax")
     model.save_pretrained(tmp_path)
