@@ -81,7 +81,9 @@ class TwolarForReranking(RerankingModel):
             ValueError: for a backbone, strategy or readout that do not fit together.
         """
         start = load_backbone(os.fspath(name_or_path), score_strategy, readout, dtype)
-        start.backbone.config._name_or_path = ""  # a path of this machine, which a checkpoint would carry along
+        start.backbone.config._name_or_path = (
+            ""  # a path of this machine, which a checkpoint would carry along
+        )
         config = TwolarConfig(
             backbone_config=start.backbone.config,
             score_strategy=score_strategy,
