@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 RUN := .venv/bin/python
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses 2 --dist loadfile
 DATASET := twolar/python-stdlib-rank-fusion
 STUDENT := twolar/minilm-python-stdlib
 QUESTIONS := evaluation/python_questions
@@ -47,11 +48,11 @@ demo: setup
 	@$(RUN) spaces_demo/app.py
 
 test: setup check
-	$(RUN) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 ## The slow tests too: builds killed in every stage, and with several workers.
 test-all: setup check
-	$(RUN) -m pytest
+	$(PYTEST)
 
 check: setup
 	.venv/bin/ruff check .

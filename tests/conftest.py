@@ -1,9 +1,15 @@
 """Shared parts: small real models saved to disk, and a small corpus of real text."""
 
+import atexit
 import json
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Tests run in several processes: each has its own copies of checkpoints' code and of datasets.
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="twolar-tests-")
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
@@ -11,7 +17,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 PLANETS = [
     (

@@ -128,6 +128,7 @@ def test_a_pool_without_an_order_is_left_out_and_counted(corpus, tmp_path):
     assert "1 refused" in (tmp_path / "out" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_batch_api_gives_the_same_dataset(corpus, tmp_path):
     with StandInServer(StandIn()) as server:
         live = run(build_command(corpus, tmp_path / "live", server))
@@ -167,6 +168,7 @@ def test_what_a_teacher_lacks_is_said_before_the_build_begins(corpus, tmp_path, 
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_max_cost_stops_cleanly_and_a_higher_cap_continues(corpus, tmp_path):
     with StandInServer(StandIn()) as server:
         prices = ("--prompt_price", "1000", "--completion_price", "1000", "--concurrency", "1")

@@ -149,6 +149,7 @@ def test_two_processes_have_the_losses_of_one(rankings, tiny_t5, tmp_path):
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_kept_and_training_stops_early(rankings, tiny_t5, tmp_path):
     flags = ("--num_train_epochs", "30", "--eval_strategy", "epoch", "--save_strategy", "epoch",
              "--load_best_model_at_end", "True", "--metric_for_best_model", "ndcg@10", "--learning_rate", "0.1",
