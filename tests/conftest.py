@@ -9,7 +9,6 @@ import tempfile
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Tests run in several processes: each has its own copies of checkpoints' code and of datasets.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="twolar-tests-")
-atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
@@ -18,6 +17,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 torch.set_num_threads(1)
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 PLANETS = [
     (
