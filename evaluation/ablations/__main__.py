@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import shutil
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,8 +10,9 @@ from evaluation.ablations.grid import Cell, Grid, flags, load_grid
 from evaluation.ablations.table import RowResult, ablation_plot, ablation_table, row_results
 from evaluation.measures import MAIN_MEASURE
 from evaluation.plots import save, slug
-from evaluation.provenance import CHECKOUT, provenance
+from evaluation.provenance import provenance
 from evaluation.results_folder import write_text
+from evaluation.training_runs import run_python, train
 
 
 def main() -> None:
@@ -25,26 +23,11 @@ def main() -> None:
     cells = grid.cells()
     for number, cell in enumerate(cells, start=1):
         print(f"training {number} of {len(cells)}: {' '.join(flags(cell.arguments))}", flush=True)
-        train(cell, folder)
+        train(flags(cell.arguments), _model(cell, folder), f"training of cell {cell.key}")
     print(f"evaluating {len(cells)} checkpoints", flush=True)
     evaluate(grid, cells, folder)
     print(write_tables(grid, folder))
     print(f"\nwritten to {folder}: ablations.md, ablations.json, plots/ and the cells")
-
-
-def train(cell: Cell, folder: Path) -> None:
-    """Run `train_hf.py` for `cell`, unless it is finished; one that was interrupted continues.
-
-    Raises:
-        InputError: where the training fails; it names the log.
-    """
-    model, log = _model(cell, folder), folder / "cells" / cell.key / "train.log"
-    if (model / "all_results.json").is_file():
-        return
-    if not any(model.glob("checkpoint-*")):
-        shutil.rmtree(model, ignore_errors=True)
-    command = ["train_hf.py", *flags(cell.arguments), "--output_dir", str(model)]
-    _run(command, log, f"training of cell {cell.key}")
 
 
 def evaluate(grid: Grid, cells: list[Cell], folder: Path) -> None:
@@ -55,7 +38,9 @@ def evaluate(grid: Grid, cells: list[Cell], folder: Path) -> None:
     """
     models = [f"{cell.key}={_model(cell, folder)}" for cell in cells]
     command = ["-m", "evaluation", *flags(grid.evaluation), "--model", *models]
-    _run([*command, "--output_dir", str(folder / "evaluation")], folder / "evaluation.log", "evaluation")
+    run_python(
+        [*command, "--output_dir", str(folder / "evaluation")], folder / "evaluation.log", "evaluation"
+    )
 
 
 def write_tables(grid: Grid, folder: Path) -> str:
@@ -110,19 +95,6 @@ def _refuse_changed(grid: Grid, folder: Path) -> None:
 def _parquet_files(dataset: Path) -> list[tuple[str, int]]:
     """Names and sizes; none for a dataset of the Hub."""
     return [(path.name, path.stat().st_size) for path in sorted(dataset.rglob("*.parquet"))]
-
-
-def _run(arguments: list[str], log: Path, what: str) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as file:
-        command = [sys.executable, *arguments]
-        code = subprocess.run(
-            command, cwd=CHECKOUT, stdout=file, stderr=subprocess.STDOUT, check=False
-        ).returncode
-    if code:
-        lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
-        reason = next((line for line in lines if line.startswith("error: ")), lines[-1])
-        raise InputError(f"{what} failed: {reason.removeprefix('error: ')} (log: {log})")
 
 
 def _model(cell: Cell, folder: Path) -> Path:
