@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 INT8_MAX = 127
 # Without VNNI instructions, pairs of products of 8 bits are added in 16 bits, which 8-bit activations overflow.
@@ -19,6 +20,8 @@ LEVELS = 255 if torch.cpu._is_vnni_supported() else 127
 SMALLEST = 1e-5
 # Rows that are rounded at a time, so that they stay in the cache.
 CACHED_ROWS = 256
+# Products have a multiple of so many rows: oneDNN prepares, and keeps, each size of a product by itself.
+ROWS_STEP = 32
 
 
 def quantize_linears(module: nn.Module, run: Callable[[], object]) -> None:
@@ -90,7 +93,8 @@ class Int8Linear(nn.Module):
         output = rows.new_empty(len(rows), self.out_features) if out is None else out
         for own, own_output in zip(rows.split(CACHED_ROWS), output.split(CACHED_ROWS), strict=True):
             quantized, step, smallest = quantized_rows(own * self.multiplier)
-            torch.mul(self._product(quantized), step, out=own_output)
+            padded = pad(quantized, (0, 0, 0, -len(own) % ROWS_STEP))
+            torch.mul(self._product(padded)[: len(own)], step, out=own_output)
             own_output.addmm_(smallest, self.offset)
             if self.bias is not None:
                 own_output += self.bias
