@@ -138,7 +138,9 @@ def _card_data(folder: BuildFolder, statistics: Statistics, settings: BuildSetti
         configs=[
             {
                 "config_name": "default",
-                "data_files": [{"split": split, "path": _files(folder, split)} for split in SPLITS],
+                "data_files": [
+                    {"split": split, "path": files} for split in SPLITS if (files := _files(folder, split))
+                ],
             }
         ],
     )

@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets import Dataset
@@ -16,12 +17,13 @@ from datasets import Dataset
 from dataset_builder.errors import InputError, run_cli
 from dataset_builder.trec_run import Run, write_run
 from evaluation.collections import load_collection
-from evaluation.first_stage import BM25_NAME, Candidates, retrieve
+from evaluation.first_stage import BM25_NAME, retrieve
 from evaluation.plots import slug
 from evaluation.report import make_report
-from evaluation.results_folder import all_tables, write_results
+from evaluation.results_folder import write_results
 from evaluation.score_cache import ScoreCache
 from evaluation.systems import SystemRun, load_run, parse_named, rerank
+from evaluation.tables import details
 from evaluation.training_runs import train
 from training.arguments import DataArguments
 from training.data import load_rankings
@@ -35,30 +37,35 @@ def main() -> None:
     candidates = retrieve(collection, arguments.first_stage, arguments.top_k, folder / "indexes")
     rankings, _ = load_rankings(DataArguments(dataset_name=arguments.dataset_name))
     folds = [
-        (query_ids, write_without(rankings, [collection.queries[key] for key in query_ids], folder))
+        Fold(query_ids, write_without(rankings, [collection.queries[key] for key in query_ids], folder))
         for query_ids in split(list(candidates.run), arguments.folds, arguments.seed)
     ]
     cache = ScoreCache(folder / "scores.sqlite")
     systems = [SystemRun(candidates.name, candidates.run)]
     for spec in arguments.model:
-        name, model = parse_named(spec)
-        systems.append(rerank(name, model, cache, candidates, collection.queries))
+        systems.append(rerank(*parse_named(spec), cache, candidates, collection.queries))
     systems += [run for spec in arguments.run if (run := load_run(spec, collection.queries))]
     for config in arguments.config:
-        models = train_folds(config, [dataset for _, dataset in folds], folder)
-        parts = [
-            rerank(config.stem, str(model), cache, _only(candidates, query_ids), collection.queries).run
-            for model, (query_ids, _) in zip(models, folds, strict=True)
-        ]
-        systems.append(SystemRun(config.stem, _merged(parts)))
+        held_out: Run = {}
+        for fold, model in zip(folds, train_folds(config, folds, folder), strict=True):
+            own = replace(candidates, run={key: candidates.run[key] for key in fold.query_ids})
+            held_out |= rerank(config.stem, str(model), cache, own, collection.queries).run
+        systems.append(SystemRun(config.stem, held_out))
     for system in systems:
         write_run(folder / "runs" / f"{slug(system.name)}.txt", system.run, slug(system.name))
-    report = make_report(
-        collection, candidates, systems, arguments.top_k, arguments.seed, collection.relevant_from
-    )
-    print(f"\n{all_tables([report], [])[1].markdown()}")
+    relevant_from = collection.relevant_from
+    report = make_report(collection, candidates, systems, arguments.top_k, arguments.seed, relevant_from)
+    print(f"\n{details(report).markdown()}")
     write_results([report], [], folder)
     print(f"\nwritten to {folder}: results.md, .tex and .json, plots/, the runs and the folds' students")
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """`query_ids`: of the queries that are held out. `dataset`: folder of the rankings of all others."""
+
+    query_ids: Sequence[str]
+    dataset: Path
 
 
 def split(query_ids: Sequence[str], num_folds: int, seed: int) -> list[list[str]]:
@@ -96,20 +103,23 @@ def write_without(rankings: Dataset, held_out: Collection[str], folder: Path) ->
     return path.parent
 
 
-def train_folds(config: Path, datasets: Sequence[Path], folder: Path) -> list[Path]:
-    """Train `config` on each of `datasets`; what an earlier call finished is kept.
+def train_folds(config: Path, folds: Sequence[Fold], folder: Path) -> list[Path]:
+    """Train `config` without each fold's queries; what an earlier call finished is kept.
 
     Returns:
-        The students' folders, named by the settings' text and the dataset.
+        The students' folders, named by the settings' text and the fold's dataset.
+
+    Raises:
+        InputError: where there is no such file, or a training fails.
     """
     if not config.is_file():
         raise InputError(f"settings {config} do not exist")
     digest = hashlib.sha256(config.read_bytes()).hexdigest()[:12]
     models = []
-    for number, dataset in enumerate(datasets, start=1):
-        print(f"{config.stem}: fold {number} of {len(datasets)}", flush=True)
-        model = folder / "students" / f"{slug(config.stem)}-{digest}" / dataset.name / "model"
-        flags = [str(config.resolve()), "--dataset_name", str(dataset)]
+    for number, fold in enumerate(folds, start=1):
+        print(f"{config.stem}: fold {number} of {len(folds)}", flush=True)
+        model = folder / "students" / f"{slug(config.stem)}-{digest}" / fold.dataset.name / "model"
+        flags = [str(config.resolve()), "--dataset_name", str(fold.dataset)]
         train(flags, model, f"training of {config.stem}, fold {number},")
         models.append(model)
     return models
@@ -117,15 +127,6 @@ def train_folds(config: Path, datasets: Sequence[Path], folder: Path) -> list[Pa
 
 def _normal(query: str) -> str:
     return " ".join(query.lower().split())
-
-
-def _only(candidates: Candidates, query_ids: Collection[str]) -> Candidates:
-    run = {query_id: candidates.run[query_id] for query_id in query_ids}
-    return Candidates(candidates.name, run, candidates.texts)
-
-
-def _merged(parts: Sequence[Run]) -> Run:
-    return {query_id: hits for part in parts for query_id, hits in part.items()}
 
 
 def _parser() -> argparse.ArgumentParser:

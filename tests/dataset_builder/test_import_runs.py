@@ -36,7 +36,9 @@ def test_a_run_becomes_a_dataset_that_keeps_its_order_and_the_first_stages(files
         files, tmp_path / "out", "--runs", files / "llm.txt", "--first_stage", files / "first.txt"
     )
     assert result.returncode == 0, result.stderr
-    rows = {row["query_id"]: row for row in load_dataset(str(tmp_path / "out"), split="train")}
+    splits = load_dataset(str(tmp_path / "out"))
+    assert list(splits) == ["train"]  # nothing was held out
+    rows = {row["query_id"]: row for row in splits["train"]}
     assert rows["7"]["query"] == "red planet"
     assert rows["7"]["teacher"] == "llm"
     passages = rows["7"]["retrieved_passages"]
