@@ -8,7 +8,7 @@ STUDENT := twolar/minilm-python-stdlib
 QUESTIONS := evaluation/python_questions
 RESULTS := runs/quickstart
 
-.PHONY: quickstart test test-all check setup demo clean
+.PHONY: quickstart distil-runs test test-all check setup demo clean
 
 setup: .venv/installed
 
@@ -42,6 +42,18 @@ $(RESULTS)/results.json: $(STUDENT)/all_results.json
 		--first_stage $(RESULTS)/first_stage/python_questions-test/bm25.txt \
 		--model MiniLM=cosine:all-MiniLM-L6-v2 student=$(STUDENT) --run teacher=$(RESULTS)/rank-fusion.txt \
 		> $(RESULTS)/evaluation.log
+
+## Distil rankings that an LLM has made already. RUNS: TREC runs of its rankings; QUERIES: queries.jsonl; CORPUS: their
+## passages; FIRST_STAGE: the run it reranked; UNLABELLED: passages for the first step, any corpus of the same kind.
+distil-runs: setup
+	$(foreach name,RUNS QUERIES CORPUS FIRST_STAGE UNLABELLED,$(if $($(name)),,$(error give $(name)=...; see README, Training)))
+	@$(RUN) -m dataset_builder build --profile offline --corpus $(UNLABELLED) --exclude_queries $(QUERIES) \
+		--num_queries 2400 --output_dir twolar/pools
+	@test -f twolar/minilm-pools/all_results.json || $(RUN) train_hf.py training/pools.yaml
+	@$(RUN) -m dataset_builder import-runs --runs $(RUNS) --queries $(QUERIES) --corpus $(CORPUS) \
+		--first_stage $(FIRST_STAGE) --output_dir twolar/llm-runs
+	@test -f twolar/minilm-llm-runs/all_results.json || $(RUN) train_hf.py training/llm_runs.yaml
+	@echo "student: twolar/minilm-llm-runs"
 
 ## Try the student in the browser.
 demo: setup

@@ -4,7 +4,10 @@ import atexit
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Tests run in several processes: each has its own copies of checkpoints' code and of datasets.
@@ -19,6 +22,8 @@ from transformers import BertConfig, PreTrainedTokenizerFast, T5Config, T5ForCon
 torch.set_num_threads(1)
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
+ROOT = Path(__file__).parents[1]
+QUERIES = [("q1", "which planet is red"), ("q2", "rings made of ice"), ("q3", "not judged")]
 PLANETS = [
     (
         "mercury",
@@ -70,6 +75,37 @@ def planets(tmp_path):
     rows = [{"_id": docid, "title": "", "text": text} for docid, text in PLANETS]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+@pytest.fixture
+def collection(planets):
+    """A judged collection in BEIR's layout over the ten passages."""
+    folder = planets.parent
+    (folder / "queries.jsonl").write_text(
+        "".join(json.dumps({"_id": i, "text": t}) + "\n" for i, t in QUERIES)
+    )
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\nq1\tmars\t2\nq1\tjupiter\t1\nq2\tsaturn\t2\n"
+    )
+    return folder
+
+
+@pytest.fixture
+def evaluation():
+    """Runs `python -m MODULE` with these arguments."""
+
+    def run(*arguments, module="evaluation", **environment):
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=os.environ | environment,
+        )
+
+    return run
 
 
 @pytest.fixture(scope="session")

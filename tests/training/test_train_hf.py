@@ -60,12 +60,13 @@ def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t
     )
     (folder / "run.txt").write_text("1 Q0 sun 1 3 x\n1 Q0 mars 2 2 x\n1 Q0 moon 3 1 x\n")
     flags = ("--num_train_epochs", "6", "--logging_steps", "6", "--eval_collection", str(folder),
-             "--eval_first_stage", str(folder / "run.txt"))  # fmt: skip
+             "--eval_first_stage", str(folder / "run.txt"), "--report_to", "tensorboard")  # fmt: skip
     result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", *flags)
     assert result.returncode == 0, result.stderr
     metrics = json.loads((tmp_path / "out" / "all_results.json").read_text())
     history = json.loads((tmp_path / "out" / "trainer_state.json").read_text())["log_history"]
     losses = [entry["loss"] for entry in history if "loss" in entry]
+    assert list((tmp_path / "out").rglob("events.out.tfevents.*"))
     assert metrics["eval_loss"] > 0
     assert 0 <= metrics["eval_ndcg@10"] <= 1
     # One relevant passage of three: first, second or third.

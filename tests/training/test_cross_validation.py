@@ -1,4 +1,4 @@
-"""`python -m evaluation.cross_validation`: no query is ranked by a student that was trained on it."""
+"""`python -m training.cross_validation`: no query is ranked by a student that was trained on it."""
 
 import json
 
@@ -8,10 +8,9 @@ from datasets import Dataset, load_dataset
 
 from dataset_builder.errors import InputError
 from dataset_builder.trec_run import read_run
-from evaluation.cross_validation import split, write_without
 from modeling_twolar import TwolarForReranking
-from tests.conftest import PLANETS
-from tests.evaluation.conftest import QUERIES
+from tests.conftest import PLANETS, QUERIES
+from training.cross_validation import split, write_without
 
 
 def rankings(*queries):
@@ -61,7 +60,7 @@ def test_each_query_is_ranked_by_the_student_trained_without_it(collection, tiny
     config.write_text(yaml.safe_dump(settings))
     command = ("--config", config, "--dataset_name", folder, "--collection", collection, "--top_k", 5)
     command += ("--output_dir", out)
-    first = evaluation(*command, module="evaluation.cross_validation")
+    first = evaluation(*command, module="training.cross_validation")
     assert first.returncode == 0, first.stderr
     run, texts = read_run(out / "runs" / "short.txt"), dict(QUERIES)
     students = {path.parent.name: path for path in out.glob("students/*/*/model")}
@@ -78,7 +77,7 @@ def test_each_query_is_ranked_by_the_student_trained_without_it(collection, tiny
     assert f"{found['short']['means']['nDCG@10']:.4f}" in first.stdout
 
     before = {path: (path / "model.safetensors").stat().st_mtime_ns for path in students.values()}
-    again = evaluation(*command, module="evaluation.cross_validation")
+    again = evaluation(*command, module="training.cross_validation")
     assert again.stdout == first.stdout
     assert {path: (path / "model.safetensors").stat().st_mtime_ns for path in before} == before
 
@@ -86,7 +85,7 @@ def test_each_query_is_ranked_by_the_student_trained_without_it(collection, tiny
 def test_bad_input_is_one_line(collection, evaluation, tmp_path):
     missing = evaluation(
         "--config", tmp_path / "none.yaml", "--dataset_name", tmp_path, "--collection", collection,
-        "--output_dir", tmp_path / "out", module="evaluation.cross_validation",
+        "--output_dir", tmp_path / "out", module="training.cross_validation",
     )  # fmt: skip
     assert missing.returncode == 2
     assert missing.stderr.strip().splitlines()[-1].startswith("error: ")

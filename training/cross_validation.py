@@ -1,4 +1,4 @@
-"""Compares settings of `train_hf.py` over a collection's own queries: `python -m evaluation.cross_validation --help`.
+"""Compares settings of `train_hf.py` over a collection's own queries: `python -m training.cross_validation --help`.
 
 For a teacher's rankings of judged queries. Each query is ranked by a student that was trained without it, so the
 judgments choose settings and never train.
@@ -130,7 +130,7 @@ def _normal(query: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.cross_validation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.cross_validation", description=__doc__)
     add = parser.add_argument
     add(
         "--config",
