@@ -43,7 +43,9 @@ def main() -> None:
     cache = ScoreCache(folder / "scores.sqlite")
     systems = [SystemRun(candidates.name, candidates.run)]
     for spec in arguments.model:
-        systems.append(rerank(*parse_named(spec), cache, candidates, collection.queries))
+        name, model = parse_named(spec)
+        print(f"scoring with {name}", flush=True)
+        systems.append(rerank(name, model, cache, candidates, collection.queries))
     systems += [run for spec in arguments.run if (run := load_run(spec, collection.queries))]
     for config in arguments.config:
         held_out: Run = {}
