@@ -48,7 +48,7 @@ def _step(
         dtype = torch.bfloat16 if arguments.bf16 else torch.float32
         model = TwolarForReranking.from_backbone(folder, dtype=dtype).to(device).train()  # type: ignore[arg-type]
     if recompute:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     if chunks:
         score_in_chunks(model, arguments.passages_per_chunk)
     rng = random.Random(0)

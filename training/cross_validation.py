@@ -49,9 +49,9 @@ def main() -> None:
     systems += [run for spec in arguments.run if (run := load_run(spec, collection.queries))]
     for config in arguments.config:
         held_out: Run = {}
-        for fold, model in zip(folds, train_folds(config, folds, folder), strict=True):
+        for fold, student in zip(folds, train_folds(config, folds, folder), strict=True):
             own = replace(candidates, run={key: candidates.run[key] for key in fold.query_ids})
-            held_out |= rerank(config.stem, str(model), cache, own, collection.queries).run
+            held_out |= rerank(config.stem, str(student), cache, own, collection.queries).run
         systems.append(SystemRun(config.stem, held_out))
     for system in systems:
         write_run(folder / "runs" / f"{slug(system.name)}.txt", system.run, slug(system.name))
