@@ -15,7 +15,7 @@ from transformers import set_seed
 from dataset_builder.errors import run_cli
 from model_cards.training_run import write_training_run
 from training.arguments import parse_arguments
-from training.chunks import score_in_chunks
+from training.chunks import arrange_scoring
 from training.data import RankingCollator, load_rankings
 from training.judged import JudgedRanking
 from training.losses import LOSSES
@@ -34,8 +34,7 @@ def main() -> None:
     train_rankings, eval_rankings = load_rankings(data_args)
     model = load_student(model_args)
     tokenizer = model.tokenizer
-    if training_args.passages_per_chunk is not None:
-        score_in_chunks(model, training_args.passages_per_chunk)
+    arrange_scoring(model, training_args)
     trainer = RankingTrainer(
         model=add_adapters(model, model_args) if model_args.use_peft else model,
         args=training_args,

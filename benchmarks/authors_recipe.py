@@ -21,6 +21,7 @@ from benchmarks.random_t5 import SHAPES, save_random_t5
 from dataset_builder.errors import run_cli
 from modeling_twolar import TwolarForReranking
 from training.arguments import DistillationArguments
+from training.chunks import arrange_scoring
 from training.data import RankingCollator
 from training.losses import ranknet
 from training.trainer import RankingTrainer
@@ -144,6 +145,7 @@ def our_training(
         disable_tqdm=True,
         train_sampling_strategy="sequential",
     )
+    arrange_scoring(model, arguments)
     num_passages = max(len(row["retrieved_passages"]) for row in rankings)
     RankingTrainer(
         model=model,

@@ -6,7 +6,8 @@ from transformers import T5ForConditionalGeneration
 
 from modeling_twolar import TwolarForReranking
 from tests.conftest import PLANETS
-from training.chunks import score_in_chunks
+from training.arguments import DistillationArguments
+from training.chunks import PASSAGES_PER_CPU_PRODUCT, arrange_scoring, score_in_chunks
 from training.losses import ranknet
 
 
@@ -33,11 +34,12 @@ def gradients(model, scores):
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
+@pytest.mark.parametrize("keep_activations", [False, True])
 @pytest.mark.parametrize("passages_per_chunk", [1, 3, 100])
-def test_scores_and_gradients_are_those_of_one_forward_pass(student, passages_per_chunk):
+def test_scores_and_gradients_are_those_of_one_forward_pass(student, passages_per_chunk, keep_activations):
     whole, chunked = student(0.0), student(0.0)
     chunked.load_state_dict(whole.state_dict())
-    score_in_chunks(chunked, passages_per_chunk)
+    score_in_chunks(chunked, passages_per_chunk, keep_activations=keep_activations)
     expected = whole(**batch_of(whole)).logits
     found = chunked(**batch_of(chunked)).logits
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
@@ -51,14 +53,10 @@ def test_a_chunks_dropout_is_the_same_when_it_is_run_again(student):
     """The gradient of what was scored: against chunks that keep their activations."""
     kept, again = student(0.3), student(0.3)
     again.load_state_dict(kept.state_dict())
+    score_in_chunks(kept, 4, keep_activations=True)
     batch = batch_of(kept)
-    order = batch["attention_mask"].sum(dim=1).argsort(descending=True, stable=True)
     torch.manual_seed(3)
-    parts = []
-    for own in order.split(4):
-        used = batch["attention_mask"][own].any(dim=0)
-        parts.append(kept(**{name: tensor[own][:, used] for name, tensor in batch.items()}).logits)
-    expected = torch.cat(parts)[order.argsort()]
+    expected = kept(**batch).logits
     score_in_chunks(again, 4)
     torch.manual_seed(3)
     found = again(**batch).logits
@@ -66,6 +64,28 @@ def test_a_chunks_dropout_is_the_same_when_it_is_run_again(student):
     expected, found = gradients(kept, expected), gradients(again, found)
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, atol=1e-7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("passages_per_chunk", [None, 3])
+def test_similar_lengths_share_a_product_on_a_cpu(student, passages_per_chunk, tmp_path):
+    """Fewer tokens are computed than the batch holds, whether or not activations are kept."""
+    model = student(0.0)
+    arguments = DistillationArguments(
+        output_dir=str(tmp_path), use_cpu=True, passages_per_chunk=passages_per_chunk
+    )
+    batch = batch_of(model)
+    arrange_scoring(model, arguments)
+    shapes = []
+    model.backbone.encoder.register_forward_pre_hook(
+        lambda _, args, kwargs: shapes.append((kwargs.get("input_ids", args[0] if args else None)).shape),
+        with_kwargs=True,
+    )
+    with torch.no_grad():
+        model(**batch)
+    assert [rows for rows, _ in shapes] == [
+        len(part) for part in torch.arange(len(PLANETS)).split(passages_per_chunk or PASSAGES_PER_CPU_PRODUCT)
+    ]
+    assert sum(rows * width for rows, width in shapes) < batch["input_ids"].numel()
 
 
 def test_only_a_chunks_activations_are_kept(student):
