@@ -162,7 +162,8 @@ def _add_systems(group: argparse._ArgumentGroup) -> None:
         "--model",
         nargs="*",
         default=[],
-        help="[NAME=]checkpoint, or [NAME=]cosine:bi-encoder; none: first stage alone",
+        help="[NAME=]checkpoint, or [NAME=]backbone: the untrained reranker that starts from it, or "
+        "[NAME=]cosine:bi-encoder; none: first stage alone",
     )
     add("--run", nargs="*", default=[], help="[NAME=]run file of another system")
     add(

@@ -81,7 +81,7 @@ def _fill(model: str, cache: ScoreCache, revision: str, missing: Sequence[Pair])
 
 
 def load_scorer(model: str) -> Scorer:
-    """`cosine:NAME_OR_PATH` is a bi-encoder's cosine; anything else a TWOLAR checkpoint or its backbone.
+    """`cosine:NAME_OR_PATH` is a bi-encoder's cosine; anything else a TWOLAR checkpoint, or an untrained reranker.
 
     Raises:
         InputError: for a model that cannot be loaded.
@@ -101,10 +101,10 @@ def load_run(spec: str, queries: Collection[str]) -> SystemRun | None:
     return SystemRun(name, shared, revision=revision) if shared else None
 
 
-def _reranker(path: str) -> Scorer:
-    from modeling_twolar import TwolarForReranking
+def _reranker(name: str) -> Scorer:
+    from modeling_twolar import load_reranker
 
-    model = TwolarForReranking.from_pretrained(path)
+    model = load_reranker(model_path(name))
     if torch.cuda.is_available():
         torch.nn.Module.cuda(model)
     return lambda pairs: model.score(pairs).tolist()

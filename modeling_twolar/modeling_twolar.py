@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from transformers import AutoModel
+from transformers import AutoModel, PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .backbones import load_backbone
@@ -171,3 +171,22 @@ class TwolarForReranking(RerankingModel):
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the backbone's token embeddings."""
         self.backbone.set_input_embeddings(value)
+
+
+def load_reranker(
+    name_or_path: str | os.PathLike[str], score_strategy: str = "difference"
+) -> TwolarForReranking:
+    """A TWOLAR checkpoint; from any other pretrained model, the untrained reranker that starts from it.
+
+    Args:
+        name_or_path: a checkpoint, or what `TwolarForReranking.from_backbone` takes.
+        score_strategy: of an untrained reranker; a checkpoint has its own.
+
+    Raises:
+        OSError: for a model that is not there.
+        ValueError: for one that cannot be a reranker.
+    """
+    settings, _ = PretrainedConfig.get_config_dict(name_or_path)
+    if settings.get("model_type") == TwolarConfig.model_type:
+        return TwolarForReranking.from_pretrained(name_or_path)
+    return TwolarForReranking.from_backbone(name_or_path, score_strategy)

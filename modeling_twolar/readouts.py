@@ -62,12 +62,14 @@ class Pooled(nn.Module):
 
 
 class Segments(nn.Module):
-    """A bi-encoder read as a cross-encoder that starts out as its own cosine.
+    """A bi-encoder read as a cross-encoder that starts out as its own cosine and late interaction.
 
     Query and passage are two segments, each with its own [CLS] and its own positions. Attention from one
     to the other is multiplied by a learned gate, exp(`gate`) for each head, which starts almost closed: the
     backbone then sees two texts apart, as it was trained to, and training opens the gate as far as it helps.
-    The head sees the elementwise product of the two normalised mean vectors: a row of ones gives the cosine.
+    The head sees the sum of two elementwise products of normalised vectors: of both texts' means, and of each
+    query token with the passage token most similar to it, averaged. A row of ones gives the cosine plus MaxSim
+    (Khattab and Zaharia, "ColBERT", SIGIR 2020, arXiv 2004.12832).
     """
 
     def __init__(self, num_heads: int) -> None:
@@ -92,8 +94,10 @@ class Segments(nn.Module):
             position_ids=segment_positions(token_type_ids),
             attention_mask=self._attention_bias(token_type_ids, real),
         ).last_hidden_state
-        query, passage = (masked_mean(hidden, real & (token_type_ids == segment)) for segment in (0, 1))
-        return normalize(query, dim=-1) * normalize(passage, dim=-1)
+        is_query, is_passage = (real & (token_type_ids == segment) for segment in (0, 1))
+        query, passage = masked_mean(hidden, is_query), masked_mean(hidden, is_passage)
+        means = normalize(query, dim=-1) * normalize(passage, dim=-1)
+        return means + late_interaction(normalize(hidden, dim=-1), is_query, is_passage)
 
     def _attention_bias(self, token_type_ids: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         same = token_type_ids[:, None, :, None] == token_type_ids[:, None, None, :]
@@ -106,6 +110,25 @@ def segment_positions(token_type_ids: torch.Tensor) -> torch.Tensor:
     positions = torch.arange(token_type_ids.shape[1], device=token_type_ids.device).expand_as(token_type_ids)
     query_length = (token_type_ids == 0).long().cumprod(dim=1).sum(dim=1, keepdim=True)
     return torch.where(positions < query_length, positions, positions - query_length)
+
+
+def late_interaction(hidden: torch.Tensor, is_query: torch.Tensor, is_passage: torch.Tensor) -> torch.Tensor:
+    """Mean over the query's tokens of each one's product with the passage token most similar to it.
+
+    Args:
+        hidden: (batch, length, hidden_size), of norm 1.
+        is_query, is_passage: (batch, length); the query comes first, its [CLS] and [SEP] are not matched.
+
+    Returns:
+        (batch, hidden_size), whose sum is MaxSim over the query's length; 0 for an empty query.
+    """
+    query_lengths = is_query.sum(dim=1, keepdim=True)
+    positions = torch.arange(int(query_lengths.max()), device=hidden.device)
+    is_matched = (positions > 0) & (positions < query_lengths - 1)
+    query = hidden[:, : len(positions)]
+    similarity = (query @ hidden.transpose(1, 2)).masked_fill(~is_passage[:, None], -torch.inf)
+    nearest = similarity.argmax(dim=2)[:, :, None].expand(query.shape)
+    return masked_mean(query * hidden.gather(1, nearest), is_matched)
 
 
 def masked_mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -3,16 +3,14 @@
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoConfig, Trainer
+from transformers import Trainer
 
 from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
-from modeling_twolar import TwolarConfig, TwolarForReranking
+from modeling_twolar import TwolarForReranking, load_reranker
 from training.arguments import ModelArguments
 
 ADAPTER = "adapter"
-
-AutoConfig.register(TwolarConfig.model_type, TwolarConfig)
 
 
 def load_student(arguments: ModelArguments) -> TwolarForReranking:
@@ -23,9 +21,7 @@ def load_student(arguments: ModelArguments) -> TwolarForReranking:
     """
     name = model_path(arguments.model_name_or_path)
     try:
-        if AutoConfig.from_pretrained(name).model_type == TwolarConfig.model_type:
-            return TwolarForReranking.from_pretrained(name)
-        return TwolarForReranking.from_backbone(name, arguments.score_strategy)
+        return load_reranker(name, arguments.score_strategy)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"model {name} cannot be used ({reason})") from error
