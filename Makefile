@@ -40,7 +40,7 @@ $(RESULTS)/results.json: $(STUDENT)/all_results.json
 		--run $(RESULTS)/first_stage/python_questions-test/bm25.txt --output $(RESULTS)/rank-fusion.txt
 	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 --output_dir $(RESULTS) \
 		--first_stage $(RESULTS)/first_stage/python_questions-test/bm25.txt \
-		--model MiniLM=cosine:all-MiniLM-L6-v2 student=$(STUDENT) --run teacher=$(RESULTS)/rank-fusion.txt \
+		--model MiniLM=cosine:all-MiniLM-L6-v2 untrained=all-MiniLM-L6-v2 student=$(STUDENT) --run teacher=$(RESULTS)/rank-fusion.txt \
 		> $(RESULTS)/evaluation.log
 
 ## Distil rankings that an LLM has made already. RUNS: TREC runs of its rankings; QUERIES: queries.jsonl; CORPUS: their

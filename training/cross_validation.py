@@ -15,6 +15,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from dataset_builder.errors import InputError, run_cli
+from dataset_builder.model_revision import model_revision
 from dataset_builder.trec_run import Run, write_run
 from evaluation.collections import load_collection
 from evaluation.first_stage import BM25_NAME, retrieve
@@ -25,7 +26,7 @@ from evaluation.score_cache import ScoreCache
 from evaluation.systems import SystemRun, load_run, parse_named, rerank
 from evaluation.tables import details
 from evaluation.training_runs import train
-from training.arguments import DataArguments
+from training.arguments import DataArguments, parse_arguments
 from training.data import load_rankings
 
 
@@ -109,14 +110,16 @@ def train_folds(config: Path, folds: Sequence[Fold], folder: Path) -> list[Path]
     """Train `config` without each fold's queries; what an earlier call finished is kept.
 
     Returns:
-        The students' folders, named by the settings' text and the fold's dataset.
+        The students' folders, named by the settings' text, the weights they start from and the fold's dataset.
 
     Raises:
         InputError: where there is no such file, or a training fails.
     """
     if not config.is_file():
         raise InputError(f"settings {config} do not exist")
-    digest = hashlib.sha256(config.read_bytes()).hexdigest()[:12]
+    settings, _, _ = parse_arguments([str(config), "--dataset_name", str(folds[0].dataset)])
+    start = model_revision(settings.model_name_or_path)
+    digest = hashlib.sha256(config.read_bytes() + start.encode()).hexdigest()[:12]
     models = []
     for number, fold in enumerate(folds, start=1):
         print(f"{config.stem}: fold {number} of {len(folds)}", flush=True)
@@ -150,7 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--folds", type=int, default=2, help="how many parts the queries are split into")
     add("--seed", type=int, default=42, help="of the split and of the tests")
     add(
-        "--model", nargs="*", default=[], help="[NAME=]checkpoint or [NAME=]cosine:bi-encoder to compare with"
+        "--model",
+        nargs="*",
+        default=[],
+        help="[NAME=]checkpoint, backbone or cosine:bi-encoder to compare with",
     )
     add("--run", nargs="*", default=[], help="[NAME=]run file to compare with")
     add("--output_dir", type=Path, default=Path("runs/cross_validation"), help="students, scores and table")

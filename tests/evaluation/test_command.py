@@ -40,15 +40,17 @@ def test_models_and_a_run_file_on_two_collections_stand_in_one_table(
     result = evaluation(
         "--collection", f"red={collection}", f"windy={other_collection}",
         "--first_stage", "bm25", tmp_path / "given.txt",
-        "--model", MINILM, student, "--run", f"ideal={tmp_path / 'ideal.txt'}", "--output_dir", out,
+        "--model", MINILM, student, "untrained=all-MiniLM-L6-v2",
+        "--run", f"ideal={tmp_path / 'ideal.txt'}", "--output_dir", out,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     red, windy = results(out)
-    assert list(red["systems"]) == ["bm25", "minilm", "student", "ideal"]
-    assert list(windy["systems"]) == ["given", "minilm", "student"]
+    assert list(red["systems"]) == ["bm25", "minilm", "student", "untrained", "ideal"]
+    assert list(windy["systems"]) == ["given", "minilm", "student", "untrained"]
     assert red["systems"]["ideal"]["means"]["nDCG@10"] == 1.0
     assert windy["systems"]["given"]["means"]["MRR@10"] == 0.5
     assert windy["systems"]["student"]["means"]["MRR@10"] == 1.0
+    assert red["systems"]["untrained"]["means"] == red["systems"]["student"]["means"]
     comparisons = red["comparisons"] + windy["comparisons"]
     together = holm([found["p_randomization"] for found in comparisons])
     assert [found["p_holm"] for found in comparisons] == together

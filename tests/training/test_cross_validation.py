@@ -1,6 +1,7 @@
 """`python -m training.cross_validation`: no query is ranked by a student that was trained on it."""
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.trec_run import read_run
 from modeling_twolar import TwolarForReranking
 from tests.conftest import PLANETS, QUERIES
-from training.cross_validation import split, write_without
+from training.cross_validation import Fold, split, train_folds, write_without
 
 
 def rankings(*queries):
@@ -80,6 +81,20 @@ def test_each_query_is_ranked_by_the_student_trained_without_it(collection, tiny
     again = evaluation(*command, module="training.cross_validation")
     assert again.stdout == first.stdout
     assert {path: (path / "model.safetensors").stat().st_mtime_ns for path in before} == before
+
+
+def test_a_student_is_kept_as_long_as_settings_start_and_rankings_are_the_same(
+    tiny_t5, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("training.cross_validation.train", lambda flags, model, what: None)
+    start, config, folds = tmp_path / "start", tmp_path / "short.yaml", [Fold(["q1"], tmp_path / "a")]
+    shutil.copytree(tiny_t5(False, "gated-gelu"), start)
+    config.write_text(yaml.safe_dump({"model_name_or_path": str(start)}))
+    first = train_folds(config, folds, tmp_path)
+    assert train_folds(config, folds, tmp_path) == first
+    assert train_folds(config, [Fold(["q1"], tmp_path / "b")], tmp_path) != first
+    shutil.copytree(tiny_t5(True, "relu"), start, dirs_exist_ok=True)
+    assert train_folds(config, folds, tmp_path) != first
 
 
 def test_bad_input_is_one_line(collection, evaluation, tmp_path):
