@@ -10,14 +10,19 @@ MU = 10.0
 
 
 def lambdaloss(
-    scores: torch.Tensor, ranks: torch.Tensor, teacher_scores: torch.Tensor | None = None
+    scores: torch.Tensor,
+    ranks: torch.Tensor,
+    teacher_scores: torch.Tensor | None = None,
+    is_source: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """NDCG-Loss2++: RankNet's pairs, each weighted by its gain and its places in the student's own order.
 
     Source: Wang et al., "The LambdaLoss Framework for Ranking Metric Optimization", CIKM 2018. The teacher
     gives an order alone: a passage's gain is 1 / rank. A pair's weight is |gain_i - gain_j| / ideal DCG times
-    |1/D(p_i) - 1/D(p_j)| + 10 |1/D(d) - 1/D(d + 1)|, where p are the places in the student's order, d is their
-    distance and D(p) = log2(1 + p). Arguments: see `training.losses`.
+    |1/D(p_i) - 1/D(p_j)| + 10 |1/D(d) - 1/D(d + 1)|, where p are the places in the student's order, d is
+    their distance and D(p) = log2(1 + p). sentence-transformers' LambdaLoss has the gain 2^label - 1, so it
+    takes the same weights from labels of log2(1 + 1 / rank), and divides the sum by the number of pairs of
+    the whole batch. Arguments: see `training.losses`.
 
     Returns:
         Scalar, in float32: the sum over a query's pairs, in bits, then the mean over queries.

@@ -2,15 +2,21 @@
 
 import torch
 
+from training.losses.lists import mean_over_passages
+
 
 def listmle(
-    scores: torch.Tensor, ranks: torch.Tensor, teacher_scores: torch.Tensor | None = None
+    scores: torch.Tensor,
+    ranks: torch.Tensor,
+    teacher_scores: torch.Tensor | None = None,
+    is_source: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Negative log-likelihood of the order under Plackett and Luce's model, for each of its choices.
 
-    Source: Xia et al., "Listwise Approach to Learning to Rank: Theory and Algorithm", ICML 2008. The sum over a
-    query's positions is divided by their number, so that long lists do not outweigh short ones. Equal ranks
-    keep the list's order. Arguments: see `training.losses`.
+    Source: Xia et al., "Listwise Approach to Learning to Rank: Theory and Algorithm", ICML 2008. The sum over
+    a query's positions is divided by their number, so that long lists do not outweigh short ones;
+    sentence-transformers' ListMLELoss keeps the sum, num_passages times as much. Equal ranks keep the list's
+    order. Arguments: see `training.losses`.
 
     Returns:
         Scalar, in float32: the mean over queries. A query without passages counts as 0.
@@ -22,5 +28,4 @@ def listmle(
     # exp(-1e9) is 0: padding takes no part in a choice, and unlike minus infinity has a gradient of 0.
     chosen = scores.float().gather(1, order).masked_fill(~real, -1e9)
     remaining = chosen.flip(1).logcumsumexp(dim=1).flip(1)
-    losses = (remaining - chosen).where(real, 0.0)
-    return (losses.sum(dim=1) / real.sum(dim=1).clamp(min=1)).mean()
+    return mean_over_passages(remaining - chosen, real)
