@@ -1,11 +1,13 @@
 """Configuration of a TWOLAR reranker: its backbone's, and how hidden states become a score."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
 SCORE_STRATEGIES = ("difference", "softmax", "extra_id")
-READOUTS = ("decoder_step", "first_token", "mean", "segments", "last_token")
+READOUTS = ("decoder_step", "first_token", "mean", "bi_encoder", "last_token", "classifier")
+POOLINGS = ("mean", "first_token", "last_token")
 
 
 class TwolarConfig(PretrainedConfig):
@@ -16,6 +18,7 @@ class TwolarConfig(PretrainedConfig):
         score_strategy: `difference` (TWOLAR), `softmax` (monoT5) or `extra_id` (RankT5).
         readout: which vector of the backbone the head sees; see `readouts.py`.
         head_scale: factor on that vector; d_model ** -0.5 for T5 v1.0, whose output embeddings are tied.
+        pooling, late_interaction, query_frame: of the readout `bi_encoder`; see `bi_encoder.py`.
     """
 
     model_type = "twolar"
@@ -27,6 +30,9 @@ class TwolarConfig(PretrainedConfig):
         score_strategy: str = "difference",
         readout: str = "decoder_step",
         head_scale: float = 1.0,
+        pooling: str = "mean",
+        late_interaction: bool = True,
+        query_frame: Sequence[int] = (1, 1),
         **kwargs: Any,
     ) -> None:
         if isinstance(backbone_config, dict):
@@ -35,9 +41,14 @@ class TwolarConfig(PretrainedConfig):
             raise ValueError(f"score_strategy {score_strategy!r} is not one of {', '.join(SCORE_STRATEGIES)}")
         if readout not in READOUTS:
             raise ValueError(f"readout {readout!r} is not one of {', '.join(READOUTS)}")
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
         self.backbone_config = backbone_config
         self.score_strategy = score_strategy
         self.readout = readout
         self.head_scale = head_scale
+        self.pooling = pooling
+        self.late_interaction = late_interaction
+        self.query_frame = list(query_frame)
         kwargs.setdefault("num_labels", 1)
         super().__init__(**kwargs)

@@ -5,20 +5,32 @@ ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('fa
 """
 
 import os
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
-from transformers import AutoModel, PretrainedConfig
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    BatchEncoding,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from .backbones import load_backbone
+from .bi_encoder import BiEncoder
+from .chunks import scores_in_chunks
 from .configuration_twolar import TwolarConfig
 from .head import ScoringHead
+from .layers import with_layers
 from .packaging import copy_code
 from .quantization import quantize_linears
-from .readouts import CLOSED_GATE, Segments, make_readout
-from .scoring import RerankingModel
+from .readouts import make_readout
+from .scoring import RankedPassage, RerankingModel, ranking
+from .scoring_apart import PassageVectors, padded, scored_apart, split_pair, text_vectors
+from .start import load_start
 
 AUTO_MAP = {
     "AutoConfig": "configuration_twolar.TwolarConfig",
@@ -42,23 +54,30 @@ class TwolarForReranking(RerankingModel):
     _supports_sdpa = True
     _is_quantized = False
     _no_split_modules = ["T5Block", "BertLayer"]  # noqa: RUF012
+    # Weights of BERT's pooler, which no readout reads, in checkpoints of the first release.
+    _keys_to_ignore_on_load_unexpected = [r"^backbone\.pooler\."]  # noqa: RUF012
 
-    def __init__(self, config: TwolarConfig) -> None:
+    def __init__(self, config: TwolarConfig, backbone: PreTrainedModel | None = None) -> None:
+        """`backbone`: one with its weights; otherwise random ones are made from the configuration."""
         super().__init__(config)
         if config.backbone_config is None:
             raise ValueError(
                 "a TwolarConfig needs a backbone_config; start with TwolarForReranking.from_backbone"
             )
-        self.backbone = AutoModel.from_config(config.backbone_config)
-        self.readout = make_readout(config.readout, config.backbone_config)
-        self.head = ScoringHead(config.backbone_config.hidden_size, config.score_strategy, config.head_scale)
+        self.backbone = _random_backbone(config) if backbone is None else backbone
+        self.readout = make_readout(config)
+        if config.readout == "classifier":
+            self.head: nn.Module = nn.Identity()
+        else:
+            _drop_pooler(self.backbone)
+            self.head = ScoringHead(
+                config.backbone_config.hidden_size, config.score_strategy, config.head_scale
+            )
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, ScoringHead):
             nn.init.normal_(module.weight, std=0.02)
-        elif isinstance(module, Segments):
-            nn.init.constant_(module.gate, CLOSED_GATE)
 
     @classmethod
     def from_backbone(
@@ -67,37 +86,53 @@ class TwolarForReranking(RerankingModel):
         score_strategy: str = "difference",
         readout: str | None = None,
         dtype: torch.dtype = torch.float32,
+        *,
+        layers: Sequence[int] | None = None,
+        num_layers: int | None = None,
+        prompt_template: str | None = None,
+        answer_words: tuple[str, str] | None = None,
     ) -> "TwolarForReranking":
         """A reranker that starts from a pretrained model, head and prompt included.
 
         Args:
-            name_or_path: a T5 (`google/flan-t5-*`, `castorini/monot5-*`, `Dundalia/TWOLAR-*`), an encoder, a
-                bi-encoder of sentence-transformers, or a causal language model.
+            name_or_path: a T5 (`google/flan-t5-*`, `castorini/monot5-*`, `Dundalia/TWOLAR-*`), a trained
+                cross-encoder (`*ForSequenceClassification`, or with sentence-transformers' `LogitScore`), a
+                bi-encoder of sentence-transformers, a causal language model, or an encoder.
             score_strategy: `difference` (TWOLAR), `softmax` (monoT5) or `extra_id` (RankT5, T5 only).
             readout: which hidden vector is scored; by default the one that fits the backbone.
             dtype: of the weights.
+            layers: the only ones of the backbone's layers that are kept, ascending from 0; see `layers.py`.
+            num_layers: keep so many, evenly spaced.
+            prompt_template: a language model's prompt, with one `{query}` and one `{passage}`. Default: what the
+                checkpoint declares, else TWOLAR's.
+            answer_words: of a language model, for not relevant and relevant, as they follow the prompt: with the
+                blank before them, where there is one. Default: as for the prompt.
 
         Raises:
-            ValueError: for a backbone, strategy or readout that do not fit together.
+            ValueError: for a backbone, strategy, readout, prompt or layers that do not fit together.
         """
-        start = load_backbone(os.fspath(name_or_path), score_strategy, readout, dtype)
-        start.backbone.config._name_or_path = (
-            ""  # a path of this machine, which a checkpoint would carry along
+        start = load_start(
+            os.fspath(name_or_path), score_strategy, readout, dtype, prompt_template, answer_words
         )
+        backbone = with_layers(start.backbone, layers, num_layers)
+        backbone.config._name_or_path = ""  # a path of this machine, which a checkpoint would carry along
         config = TwolarConfig(
-            backbone_config=start.backbone.config,
+            backbone_config=deepcopy(backbone.config),  # the new configuration sets its attention anew
             score_strategy=score_strategy,
             readout=start.readout,
             head_scale=start.head_scale,
+            pooling=start.comparison.pooling,
+            late_interaction=start.comparison.late_interaction,
+            query_frame=start.comparison.query_frame,
             pad_token_id=start.tokenizer.pad_token_id,
             auto_map=AUTO_MAP,
             sentence_transformers=RAW_SCORES,
             dtype=dtype,
         )
-        model = cls(config).to(dtype)  # type: ignore[arg-type]
-        model.backbone.load_state_dict(start.backbone.state_dict())
-        with torch.no_grad():
-            model.head.weight.copy_(start.head_rows)
+        model = cls(config, backbone).to(dtype)  # type: ignore[arg-type]
+        if start.head_rows is not None:
+            with torch.no_grad():
+                model.head.weight.copy_(start.head_rows)
         model.tokenizer = start.tokenizer
         return model.eval()
 
@@ -107,6 +142,8 @@ class TwolarForReranking(RerankingModel):
         attention_mask: torch.Tensor,
         token_type_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        pairs_per_chunk: int | None = None,
+        keep_activations: bool = True,
         **kwargs: Any,
     ) -> SequenceClassifierOutput:
         """Score each (query, passage) pair.
@@ -114,20 +151,84 @@ class TwolarForReranking(RerankingModel):
         Args:
             input_ids, attention_mask, token_type_ids: (batch, length) int64, from the model's tokenizer.
             labels: (batch,) float, optional: adds the mean squared error of the scores as `loss`.
+            pairs_per_chunk, keep_activations: how many pairs are scored at once; see `chunks.py`.
 
         Returns:
             `logits` (batch, 1) float32: the score, higher is more relevant.
         """
-        hidden = self.readout(self.backbone, input_ids, attention_mask, token_type_ids)
-        scores = self.head(hidden)
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        if pairs_per_chunk is None:
+            scores = self._scores(inputs)
+        else:
+            scores = scores_in_chunks(self._scores, inputs, pairs_per_chunk, keep_activations)
         loss = None if labels is None else nn.functional.mse_loss(scores, labels.view(-1).float())
         return SequenceClassifierOutput(loss=loss, logits=scores[:, None])
+
+    def _scores(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        hidden = self.readout(
+            self.backbone, inputs["input_ids"], inputs["attention_mask"], inputs.get("token_type_ids")
+        )
+        return self.head(hidden)
+
+    def _scored(
+        self, encoded: BatchEncoding, batch_tokens: int
+    ) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
+        if not isinstance(self.readout, BiEncoder):
+            return super()._scored(encoded, batch_tokens)
+        return scored_apart(self.readout, self.backbone, self.head, encoded, batch_tokens)
+
+    @torch.inference_mode()
+    def encode_passages(
+        self, passages: Sequence[str], batch_tokens: int | None = None, max_length: int | None = None
+    ) -> list[PassageVectors]:
+        """Passages' vectors, for `rank_encoded`: of a bi-encoder, which sees query and passage apart.
+
+        Args:
+            passages: texts; a passage takes (tokens + 1) * hidden_size numbers.
+            batch_tokens, max_length: as in `score`.
+
+        Raises:
+            ValueError: for a model whose scores need both texts at once.
+        """
+        readout = self._bi_encoder()
+        encoded = self._tokenized([("", passage) for passage in passages], max_length)
+        texts = [split_pair(encoded, index)[1] for index in range(len(passages))]
+        was_training = self.training
+        self.eval()
+        tokens = batch_tokens or self._batch_tokens
+        found = text_vectors(readout, self.backbone, texts, tokens, is_query=False)
+        self.train(was_training)
+        return found
+
+    @torch.inference_mode()
+    def rank_encoded(
+        self, query: str, passages: Sequence[PassageVectors], top_k: int | None = None
+    ) -> list[RankedPassage]:
+        """As `rank`, of passages that `encode_passages` gave: only the query is left to encode."""
+        readout = self._bi_encoder()
+        encoded = self._tokenized([(query, "")], None)
+        (vectors,) = text_vectors(
+            readout, self.backbone, [split_pair(encoded, 0)[0]], self._batch_tokens, is_query=True
+        )
+        queries = padded([vectors]).take(torch.zeros(len(passages), dtype=torch.long, device=self.device))
+        scores = self.head(readout.compare(queries, padded(passages))) if passages else torch.empty(0)
+        return ranking(scores.float().cpu(), top_k)
+
+    def _bi_encoder(self) -> BiEncoder:
+        if not isinstance(self.readout, BiEncoder):
+            raise ValueError(
+                f"a {self.config.readout} reranker scores query and passage together; only a bi_encoder encodes "
+                "passages by themselves"
+            )
+        return self.readout
 
     def quantize(self, scheme: Literal["int8"] = "int8") -> "TwolarForReranking":
         """This model with int8 matrix products, for scoring on a CPU; the weights are gone afterwards.
 
-        Of a T5 only the encoder, where the work is; `quantization.py` says how activations are rounded. What they
-        are like is seen on seeded random tokens.
+        Of a T5 only the encoder, and not a classifier's own head: there is the work. `quantization.py` says how
+        activations are rounded. What they are like is seen on seeded random tokens.
 
         Raises:
             ValueError: for another scheme, a model that is not on a CPU, or a PyTorch without oneDNN.
@@ -136,7 +237,8 @@ class TwolarForReranking(RerankingModel):
             raise ValueError(f"quantization scheme {scheme!r} is not 'int8', the only one")
         self.float().eval().requires_grad_(False)
         is_t5 = self.config.readout == "decoder_step"
-        quantize_linears(self.backbone.encoder if is_t5 else self.backbone, self._read_random_tokens)
+        body = self.backbone.encoder if is_t5 else self.backbone.base_model
+        quantize_linears(cast(nn.Module, body), self._read_random_tokens)
         self._is_quantized = True
         return self
 
@@ -174,19 +276,48 @@ class TwolarForReranking(RerankingModel):
 
 
 def load_reranker(
-    name_or_path: str | os.PathLike[str], score_strategy: str = "difference"
+    name_or_path: str | os.PathLike[str],
+    score_strategy: str = "difference",
+    *,
+    layers: Sequence[int] | None = None,
+    num_layers: int | None = None,
+    prompt_template: str | None = None,
+    answer_words: tuple[str, str] | None = None,
 ) -> TwolarForReranking:
     """A TWOLAR checkpoint; from any other pretrained model, the untrained reranker that starts from it.
 
     Args:
         name_or_path: a checkpoint, or what `TwolarForReranking.from_backbone` takes.
-        score_strategy: of an untrained reranker; a checkpoint has its own.
+        score_strategy, prompt_template, answer_words: of an untrained reranker; a checkpoint has its own.
+        layers, num_layers: the layers that are kept, of either; see `TwolarForReranking.from_backbone`.
 
     Raises:
         OSError: for a model that is not there.
         ValueError: for one that cannot be a reranker.
     """
     settings, _ = PretrainedConfig.get_config_dict(name_or_path)
-    if settings.get("model_type") == TwolarConfig.model_type:
-        return TwolarForReranking.from_pretrained(name_or_path)
-    return TwolarForReranking.from_backbone(name_or_path, score_strategy)
+    if settings.get("model_type") != TwolarConfig.model_type:
+        return TwolarForReranking.from_backbone(
+            name_or_path,
+            score_strategy,
+            layers=layers,
+            num_layers=num_layers,
+            prompt_template=prompt_template,
+            answer_words=answer_words,
+        )
+    if prompt_template is not None or answer_words is not None:
+        raise ValueError(f"{name_or_path} is a TWOLAR checkpoint, which has its own prompt and answer words")
+    model = TwolarForReranking.from_pretrained(name_or_path)
+    model.config.backbone_config = with_layers(model.backbone, layers, num_layers).config
+    return model
+
+
+def _random_backbone(config: TwolarConfig) -> PreTrainedModel:
+    kind = AutoModelForSequenceClassification if config.readout == "classifier" else AutoModel
+    return kind.from_config(config.backbone_config)
+
+
+def _drop_pooler(backbone: PreTrainedModel) -> None:
+    """No readout reads BERT's pooler, and distributed training refuses weights without a gradient."""
+    if getattr(backbone, "pooler", None) is not None:
+        backbone.pooler = None  # type: ignore[assignment]

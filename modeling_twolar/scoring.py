@@ -5,7 +5,9 @@ from typing import TypedDict
 
 import torch
 from tqdm.auto import tqdm
-from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
+
+from .prompt_tokenizer import load_tokenizer
 
 TOKENIZER_BATCH = 1024
 LONG_WORK = 2000
@@ -32,7 +34,7 @@ class RerankingModel(PreTrainedModel):
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer that holds the prompt; read from the checkpoint's folder at first use."""
         if self._tokenizer is None:
-            self._tokenizer = PreTrainedTokenizerFast.from_pretrained(self.config._name_or_path)
+            self._tokenizer = load_tokenizer(self.config._name_or_path)
         return self._tokenizer
 
     @tokenizer.setter
@@ -74,9 +76,9 @@ class RerankingModel(PreTrainedModel):
         with tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not show) as progress:
             for start in range(0, len(pairs), TOKENIZER_BATCH):
                 chunk = pairs[start : start + TOKENIZER_BATCH]
-                for indices, batch in self._batches(chunk, batch_tokens or self._batch_tokens, max_length):
-                    logits = self(**batch.to(self.device)).logits
-                    scores[[start + index for index in indices]] = logits[:, 0].float().cpu()
+                encoded = self._tokenized(chunk, max_length)
+                for indices, found in self._scored(encoded, batch_tokens or self._batch_tokens):
+                    scores[[start + index for index in indices]] = found.float().cpu()
                     progress.update(len(indices))
         self.train(was_training)
         _require_finite(scores, pairs)
@@ -100,24 +102,33 @@ class RerankingModel(PreTrainedModel):
         scores = self.score(
             [(query, passage) for passage in passages], batch_tokens, show_progress_bar=show_progress_bar
         )
-        order = scores.argsort(descending=True, stable=True)[:top_k].tolist()
-        ranking = [RankedPassage(corpus_id=index, score=scores[index].item()) for index in order]
+        found = ranking(scores, top_k)
         if return_documents:
-            for ranked in ranking:
+            for ranked in found:
                 ranked["text"] = passages[ranked["corpus_id"]]
-        return ranking
+        return found
 
-    def _batches(
-        self, pairs: Sequence[Pair], batch_tokens: int, max_length: int | None
-    ) -> Iterator[tuple[list[int], BatchEncoding]]:
+    def _tokenized(self, pairs: Sequence[Pair], max_length: int | None) -> BatchEncoding:
         limit = max_length or self.tokenizer.model_max_length
         queries = [shortened(query, self.tokenizer, limit // 2) for query, _ in pairs]
         passages = [passage for _, passage in pairs]
-        encoded = self.tokenizer(queries, passages, truncation="only_second", max_length=limit)
+        return self.tokenizer(queries, passages, truncation="only_second", max_length=limit)
+
+    def _scored(
+        self, encoded: BatchEncoding, batch_tokens: int
+    ) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
+        """Pairs' indices and scores, of a tokenizer's unpadded columns, a batch at a time."""
         lengths = [len(ids) for ids in encoded["input_ids"]]
         for indices in token_budget_batches(lengths, batch_tokens):
             rows = [{name: encoded[name][index] for name in encoded} for index in indices]
-            yield indices, self.tokenizer.pad(rows, return_tensors="pt")
+            batch = self.tokenizer.pad(rows, return_tensors="pt").to(self.device)
+            yield indices, self(**batch).logits[:, 0]
+
+
+def ranking(scores: torch.Tensor, top_k: int | None) -> list[RankedPassage]:
+    """Passages by their scores, (num_passages,), from most to least relevant; ties keep the order given."""
+    order = scores.argsort(descending=True, stable=True)[:top_k].tolist()
+    return [RankedPassage(corpus_id=index, score=scores[index].item()) for index in order]
 
 
 def shortened(query: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> str:

@@ -1,0 +1,137 @@
+"""A bi-encoder as a reranker: query and passage are encoded apart, and compared by cosine and late interaction.
+
+Neither sees the other, so a passage's vectors can be computed once and kept. (Attention between the two, through a
+gate that opens as training asks for it, was measured and brought nothing; see benchmarks/LOG.md.)
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import normalize
+from transformers import PreTrainedModel
+
+QUERY_SEGMENT, PASSAGE_SEGMENT = 0, 1
+
+
+class Texts(NamedTuple):
+    """Tokens of texts, padded on the right: (num_texts, length) int64, and bool where they are real."""
+
+    input_ids: torch.Tensor
+    real: torch.Tensor
+
+
+class TextVectors(NamedTuple):
+    """A backbone's view of texts.
+
+    `pooled`: (num_texts, hidden_size), of norm 1. `tokens`: (num_texts, length, hidden_size), of norm 1.
+    `matched`: (num_texts, length) bool, the tokens that late interaction compares: all for a passage, a query's own
+    without those that frame it.
+    """
+
+    pooled: torch.Tensor
+    tokens: torch.Tensor
+    matched: torch.Tensor
+
+    def take(self, index: torch.Tensor) -> "TextVectors":
+        """The vectors of these texts, (num_texts,) int64, of which one may come often."""
+        return TextVectors(self.pooled[index], self.tokens[index], self.matched[index])
+
+
+class BiEncoder(nn.Module):
+    """The elementwise product of two texts' pooled vectors, and of each query token with its nearest passage token.
+
+    Both products are of normalised vectors, the second averaged over the query's tokens: a head of ones gives the
+    cosine plus MaxSim (Khattab and Zaharia, "ColBERT", SIGIR 2020, arXiv 2004.12832).
+
+    Args:
+        pooling: `mean`, `first_token` or `last_token`, as the backbone was trained.
+        late_interaction: whether tokens are compared too; without, the score is the library's cosine, scaled.
+        frame: how many tokens stand before and after a query's own: [CLS] or an instruction, [SEP].
+    """
+
+    def __init__(self, pooling: str, late_interaction: bool, frame: Sequence[int]) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.late_interaction = late_interaction
+        self.frame = frame
+
+    def forward(
+        self,
+        backbone: PreTrainedModel,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None,
+    ) -> torch.Tensor:
+        if token_type_ids is None:
+            raise ValueError(
+                "a bi-encoder needs token_type_ids, which tell query from passage; tokenize with the model's own "
+                "tokenizer"
+            )
+        real = attention_mask.bool()
+        queries = texts_where(real & (token_type_ids == QUERY_SEGMENT), input_ids)
+        passages = texts_where(real & (token_type_ids == PASSAGE_SEGMENT), input_ids)
+        distinct, which = distinct_texts(queries)
+        query_vectors = self.encode(backbone, distinct, is_query=True).take(which)
+        return self.compare(query_vectors, self.encode(backbone, passages, is_query=False))
+
+    def encode(self, backbone: PreTrainedModel, texts: Texts, is_query: bool) -> TextVectors:
+        """What `compare` takes, of whole texts with the tokens that frame them."""
+        hidden = backbone(input_ids=texts.input_ids, attention_mask=texts.real.long()).last_hidden_state
+        # A text without tokens is like nothing.
+        hidden = hidden.masked_fill(~texts.real[:, :, None], 0.0)
+        pooled = normalize(self._pooled(hidden, texts.real), dim=-1)
+        matched = self._own_tokens(texts.real) if is_query else texts.real
+        return TextVectors(pooled, normalize(hidden, dim=-1), matched)
+
+    def compare(self, queries: TextVectors, passages: TextVectors) -> torch.Tensor:
+        """(num_pairs, hidden_size) of as many queries as passages."""
+        products = queries.pooled * passages.pooled
+        return products + late_interaction(queries, passages) if self.late_interaction else products
+
+    def _pooled(self, hidden: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        if self.pooling == "mean":
+            return masked_mean(hidden, real)
+        if self.pooling == "first_token":
+            return hidden[:, 0]
+        last = real.sum(dim=1) - 1
+        return hidden[torch.arange(len(hidden), device=hidden.device), last]
+
+    def _own_tokens(self, real: torch.Tensor) -> torch.Tensor:
+        before, after = self.frame
+        positions = torch.arange(real.shape[1], device=real.device)
+        return (positions >= before) & (positions < real.sum(dim=1, keepdim=True) - after)
+
+
+def late_interaction(queries: TextVectors, passages: TextVectors) -> torch.Tensor:
+    """Mean over the query's tokens of each one's product with the passage token most similar to it.
+
+    Returns:
+        (num_pairs, hidden_size), whose sum is MaxSim over the query's length; 0 for an empty query.
+    """
+    similarity = queries.tokens @ passages.tokens.transpose(1, 2)
+    nearest = similarity.masked_fill(~passages.matched[:, None], -torch.inf).argmax(dim=2)
+    nearest_tokens = passages.tokens.gather(1, nearest[:, :, None].expand(queries.tokens.shape))
+    return masked_mean(queries.tokens * nearest_tokens, queries.matched)
+
+
+def texts_where(chosen: torch.Tensor, input_ids: torch.Tensor) -> Texts:
+    """The chosen tokens of each row, in order, moved to its beginning."""
+    lengths = chosen.sum(dim=1)
+    first = (~chosen).long().argsort(dim=1, stable=True)[:, : max(int(lengths.max()), 1)]
+    positions = torch.arange(first.shape[1], device=first.device)
+    return Texts(input_ids.gather(1, first), positions < lengths[:, None])
+
+
+def distinct_texts(texts: Texts) -> tuple[Texts, torch.Tensor]:
+    """Each text once, and for each row which of them it is: a list of passages shares its query."""
+    rows = texts.input_ids.masked_fill(~texts.real, -1)
+    distinct, which = rows.unique(dim=0, return_inverse=True)
+    return Texts(distinct.clamp(min=0), distinct >= 0), which
+
+
+def masked_mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean of (batch, length, hidden_size) over the tokens of `mask`, (batch, length)."""
+    weights = mask.to(hidden.dtype)[:, :, None]
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
