@@ -18,7 +18,7 @@ def train(flags: Sequence[str], model: Path, what: str) -> None:
     """
     if (model / "all_results.json").is_file():
         return
-    if not any(model.glob("checkpoint-*")):
+    if not any(model.rglob("checkpoint-*")):
         shutil.rmtree(model, ignore_errors=True)
     run_python(["train_hf.py", *flags, "--output_dir", str(model)], model.parent / "train.log", what)
 

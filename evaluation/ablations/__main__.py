@@ -2,21 +2,36 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from dataset_builder.errors import InputError, run_cli
-from evaluation.ablations.grid import Cell, Grid, flags, load_grid
-from evaluation.ablations.table import RowResult, ablation_plot, ablation_table, row_results
+from evaluation.ablations.grid import Ablation, Cell, Grid, flags, load_grid
+from evaluation.ablations.learning_curve import (
+    LearningCurve,
+    break_even_sentence,
+    learning_curve_plot,
+    learning_curves,
+)
+from evaluation.ablations.table import (
+    RowResult,
+    ablation_plot,
+    ablation_table,
+    paired_by_query,
+    row_results,
+)
 from evaluation.measures import MAIN_MEASURE
 from evaluation.plots import save, slug
 from evaluation.provenance import provenance
 from evaluation.results_folder import write_text
 from evaluation.training_runs import run_python, train
 
+Results = Mapping[str, Sequence[RowResult]]
+
 
 def main() -> None:
-    """Train the cells that are not finished, evaluate all of them, write the table and the plot."""
+    """Train the cells that are not finished, evaluate all of them, write the tables and the plots."""
     arguments = _parser().parse_args()
     grid, folder = load_grid(arguments.config), arguments.output_dir.resolve()
     _refuse_changed(grid, folder)
@@ -49,14 +64,12 @@ def write_tables(grid: Grid, folder: Path) -> str:
     texts, records = [], []
     for report in reports:
         systems, name = report["systems"], report["collection"]
-        per_cell = {key: list(found["per_query"][MAIN_MEASURE].values()) for key, found in systems.items()}
         first_stage = systems[report["first_stage"]]["means"][MAIN_MEASURE]
+        per_cell = paired_by_query(systems)
         results = {part.name: row_results(grid, part, per_cell) for part in grid.ablations}
-        texts += [
-            ablation_table(part, name, first_stage, results[part.name]).markdown() for part in grid.ablations
-        ]
-        records.append({"collection": name, "first_stage": first_stage, "ablations": _record(results)})
-        save(ablation_plot(name, first_stage, results), folder / "plots" / f"{slug(name)}.png")
+        texts += [_text(part, name, first_stage, results[part.name]) for part in grid.ablations]
+        records.append({"collection": name, "first_stage": first_stage, **_record(grid, results)})
+        _save_plots(grid, name, first_stage, results, folder / "plots")
     write_text(folder / "ablations.md", "\n\n".join(texts))
     origin = provenance("evaluation.ablations")
     write_text(
@@ -65,18 +78,57 @@ def write_tables(grid: Grid, folder: Path) -> str:
     return "\n\n".join(texts)
 
 
-def _record(results: dict[str, list[RowResult]]) -> dict[str, object]:
+def _text(ablation: Ablation, collection: str, first_stage: float, results: Sequence[RowResult]) -> str:
+    table = ablation_table(ablation, collection, first_stage, results)
+    if ablation.is_learning_curve:
+        sentences = map(break_even_sentence, learning_curves(ablation, results))
+        table = replace(table, notes="\n\n".join([*sentences, table.notes]))
+    return table.markdown()
+
+
+def _save_plots(grid: Grid, collection: str, first_stage: float, results: Results, folder: Path) -> None:
+    """A plot of each learning curve, and one of all other ablations."""
+    curves = [part for part in grid.ablations if part.is_learning_curve]
+    for part in curves:
+        figure = learning_curve_plot(collection, first_stage, learning_curves(part, results[part.name]))
+        save(figure, folder / f"{slug(collection)}-{slug(part.name)}.png")
+    others = {part.name: results[part.name] for part in grid.ablations if part not in curves}
+    if others:
+        save(ablation_plot(collection, first_stage, others), folder / f"{slug(collection)}.png")
+
+
+def _record(grid: Grid, results: Results) -> dict[str, object]:
+    curves = {
+        part.name: learning_curves(part, results[part.name])
+        for part in grid.ablations
+        if part.is_learning_curve
+    }
     return {
-        name: [
-            {
-                "row": row.label,
-                MAIN_MEASURE: row.mean,
-                "interval": row.interval,
-                "seeds": row.values.mean(1).tolist(),
-            }
-            for row in rows
-        ]
-        for name, rows in results.items()
+        "ablations": {name: [_row_record(row) for row in rows] for name, rows in results.items()},
+        "break_even": {name: [_curve_record(curve) for curve in found] for name, found in curves.items()},
+    }
+
+
+def _row_record(row: RowResult) -> dict[str, object]:
+    return {
+        "row": row.label,
+        MAIN_MEASURE: row.mean,
+        "interval": row.interval,
+        "seeds": row.values.mean(1).tolist(),
+        "difference": row.comparison and row.comparison.difference,
+        "p_randomization": row.comparison and row.comparison.p_randomization,
+        "p_holm": row.comparison and row.comparison.p_holm,
+    }
+
+
+def _curve_record(curve: LearningCurve) -> dict[str, object]:
+    return {
+        "num_passages": curve.num_passages,
+        "num_queries": curve.num_queries,
+        MAIN_MEASURE: curve.means,
+        "start": curve.start.mean,
+        "break_even": curve.break_even,
+        "sentence": break_even_sentence(curve),
     }
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from dataset_builder.errors import InputError
 Value = str | int | float | bool | None | list[str]
 Arguments = Mapping[str, Value]
 KEYS = ("train", "seeds", "evaluation", "ablations")
+QUERIES, PASSAGES = "max_train_samples", "num_passages"
+START: Arguments = {QUERIES: 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,20 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """What one ablation varies. `rows`: the combinations of its factors; the others are compared with the first."""
+    """What one ablation varies. `rows`: the combinations of its factors; the others are compared with the first.
+
+    A learning curve varies `max_train_samples` (at least two numbers of queries) and, if anything else,
+    `num_passages`. Its first row is the untrained start, which has no number of passages.
+    """
 
     name: str
     factors: Sequence[str]
     rows: Sequence[Arguments]
+
+    @property
+    def is_learning_curve(self) -> bool:
+        """Whether its rows are the start and students of more and more queries."""
+        return len(self.rows) > 1 and self.rows[0] == START
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +58,30 @@ class Grid:
     ablations: Sequence[Ablation]
 
     def cell(self, row: Arguments, seed: int) -> Cell:
-        """The training of a row; a factor's value `~` leaves the argument to `train` or its default."""
+        """The training of a row; a factor's value `~` leaves the argument to `train` or its default.
+
+        No seed changes the untrained start (`max_train_samples: 0`): it always gets the first.
+        """
         varied = {name: value for name, value in row.items() if value is not None}
-        return Cell({**self.train, **varied, "seed": seed})
+        arguments = {**self.train, **varied}
+        return Cell({**arguments, "seed": self.seeds[0] if arguments.get(QUERIES) == 0 else seed})
+
+    def row_cells(self, row: Arguments) -> list[Cell]:
+        """The trainings of a row, one a seed; of the start a single one."""
+        return _each_once(self.cell(row, seed) for seed in self.seeds)
 
     def cells(self) -> list[Cell]:
         """All trainings, each once."""
-        found = [self.cell(row, seed) for part in self.ablations for row in part.rows for seed in self.seeds]
-        return list({cell.key: cell for cell in found}.values())
+        return _each_once(
+            cell for part in self.ablations for row in part.rows for cell in self.row_cells(row)
+        )
 
 
 def load_grid(path: Path) -> Grid:
     """Read a grid from YAML.
 
     Raises:
-        InputError: for a file that is not a grid; it names the key.
+        InputError: for a file that is not a grid, or a learning curve without its start; it names the key.
     """
     if not path.is_file():
         raise InputError(f"grid {path} does not exist")
@@ -95,8 +115,33 @@ def _ablation(name: str, factors: object, path: Path) -> Ablation:
     )
     if not isinstance(factors, dict) or not fine:
         raise InputError(f"grid {path}: ablation {name!r} must map each argument to a list of values")
+    if len(factors.get(QUERIES, ())) > 1 and set(factors) <= {QUERIES, PASSAGES}:
+        return Ablation(name, list(factors), _curve_rows(factors, f"grid {path}: ablation {name!r}"))
     rows = [dict(zip(factors, values, strict=True)) for values in itertools.product(*factors.values())]
     return Ablation(name, list(factors), rows)
+
+
+def _curve_rows(factors: Mapping[str, Sequence[Value]], place: str) -> list[Arguments]:
+    """The start, then for each number of passages the numbers of queries, ascending."""
+    numbers = _numbers_of_queries(factors[QUERIES], place)
+    curves: list[Arguments] = [{PASSAGES: value} for value in factors.get(PASSAGES, ())] or [{}]
+    return [START, *({QUERIES: number, **curve} for curve in curves for number in numbers if number)]
+
+
+def _numbers_of_queries(values: Sequence[Value], place: str) -> list[int]:
+    numbers = sorted(value for value in values if type(value) is int and value >= 0)
+    wrong = [value for value in values if type(value) is not int or value < 0]
+    if wrong:
+        raise InputError(f"{place}: {QUERIES} {wrong[0]!r} is not a whole number from 0")
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"{place}: {QUERIES} holds the same number twice")
+    if 0 not in numbers:
+        raise InputError(f"{place}: a learning curve needs 0 (the start) among {QUERIES}")
+    return numbers
+
+
+def _each_once(cells: Iterable[Cell]) -> list[Cell]:
+    return list({cell.key: cell for cell in cells}.values())
 
 
 def _require(fine: object, path: Path, what: str) -> None:
