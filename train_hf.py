@@ -5,61 +5,90 @@
     python train_hf.py training/quickstart.yaml
 
 Flags and the keys of a YAML or JSON file are the same: those of training/arguments.py and of
-transformers.TrainingArguments.
+transformers.TrainingArguments. The start is measured first, on queries that are held out; the last line says whether
+the training was worth it: WIN, LEVEL or WORSE.
 """
-
-from pathlib import Path
 
 from transformers import set_seed
 
 from dataset_builder.errors import run_cli
 from model_cards.training_run import write_training_run
-from training.arguments import parse_arguments
-from training.chunks import arrange_scoring
-from training.data import RankingCollator, load_rankings
-from training.judged import JudgedRanking
-from training.losses import LOSSES
+from training.arguments import Stage, parse_arguments
+from training.collator import RankingCollator
+from training.data import load_rankings, refuse_unreadable
+from training.held_out import HeldOut, measure_start
+from training.losses import parse_loss
+from training.merging import load_saved
 from training.plot import plot_training
-from training.resume import LOGS, callbacks, checkpoint_to_resume, refuse_finished
+from training.pools import DrawAnew, RankingPools
+from training.resume import (
+    MarkWholeCheckpoints,
+    checkpoint_to_resume,
+    early_stopping,
+    mark_finished,
+    refuse_finished,
+    was_finished,
+)
+from training.settings import settings_of
 from training.student import add_adapters, load_student, save_student
 from training.trainer import RankingTrainer, ndcg_at_10
+from training.verdict import give_verdict
 
 
 def main() -> None:
-    """Load the rankings and the student, train, evaluate, save."""
-    model_args, data_args, training_args = parse_arguments()
-    refuse_finished(training_args)
-    output = Path(str(training_args.output_dir))
-    set_seed(training_args.seed)
-    train_rankings, eval_rankings = load_rankings(data_args)
-    model = load_student(model_args)
-    tokenizer = model.tokenizer
-    arrange_scoring(model, training_args)
+    """Train the stages of the recipe, one after the other; those that are finished are kept."""
+    recipe = parse_arguments()
+    refuse_finished(recipe[-1])
+    for stage in recipe:
+        train(stage, recipe)
+
+
+def train(stage: Stage, recipe: list[Stage]) -> None:
+    """Load the rankings, measure the start, train, save, measure the student, and say what the training brought."""
+    arguments = stage.training
+    loss = parse_loss(arguments.loss, arguments.temperature)
+    rankings, held_out_rankings = load_rankings(stage.data, arguments.seed)
+    refuse_unreadable(rankings, loss, stage)
+    settings = settings_of(stage, rankings, held_out_rankings)
+    if was_finished(stage, settings):
+        return
+    checkpoint = checkpoint_to_resume(stage, settings)
+    held_out = HeldOut.load(stage, held_out_rankings)
+    start = measure_start(recipe[0].model, held_out, stage, settings)
+
+    set_seed(arguments.seed)
+    model = load_student(stage.model)
+    pools = RankingPools(rankings, stage.data.num_passages, arguments.seed, keep_source=loss.reads_source)
     trainer = RankingTrainer(
-        model=add_adapters(model, model_args) if model_args.use_peft else model,
-        args=training_args,
-        data_collator=RankingCollator(
-            tokenizer, data_args.num_passages, model_args.max_length, training_args.seed
-        ),
-        train_dataset=train_rankings,
-        eval_dataset=eval_rankings,
-        processing_class=tokenizer,
+        model=add_adapters(model, stage.model) if stage.model.use_peft else model,
+        args=arguments,
+        data_collator=RankingCollator(model.tokenizer, stage.model.max_length),
+        train_dataset=pools,
+        eval_dataset=held_out_rankings,
+        processing_class=model.tokenizer,
         compute_metrics=ndcg_at_10,
-        judged=JudgedRanking.load(data_args, output / LOGS) if data_args.eval_collection else None,
-        ranking_loss=LOSSES[training_args.loss],
-        callbacks=callbacks(training_args),
+        judged=held_out.judged,
+        ranking_loss=loss,
+        callbacks=[DrawAnew(pools), MarkWholeCheckpoints(settings), *early_stopping(arguments)],
     )
-    metrics = trainer.train(resume_from_checkpoint=checkpoint_to_resume(training_args)).metrics
-    if eval_rankings is not None:
+    metrics = {"train_rankings": float(len(rankings))}
+    if len(rankings):
+        metrics |= trainer.train(resume_from_checkpoint=checkpoint).metrics
+    if held_out_rankings is not None:
         metrics |= trainer.evaluate()
     save_student(trainer)
     trainer.save_state()
     if trainer.is_world_process_zero():
-        write_training_run(model_args, data_args, training_args, train_rankings, eval_rankings)
-        plot_training(trainer.state.log_history, output)
+        student, weight = load_saved(stage, recipe[0].model, held_out)
+        verdict = give_verdict(start, held_out.measure(student), arguments.seed, weight)
+        write_training_run(recipe, stage, rankings, held_out_rankings, verdict)
+        plot_training(trainer.state.log_history, stage.folder)
+        mark_finished(stage, settings)
     trainer.log_metrics("all", metrics)
     trainer.save_metrics("all", metrics)
-    if training_args.push_to_hub:
+    if trainer.is_world_process_zero():
+        print(verdict, flush=True)
+    if arguments.push_to_hub:
         trainer.push_to_hub()
 
 

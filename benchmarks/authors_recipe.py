@@ -21,8 +21,7 @@ from benchmarks.random_t5 import SHAPES, save_random_t5
 from dataset_builder.errors import run_cli
 from modeling_twolar import TwolarForReranking
 from training.arguments import DistillationArguments
-from training.chunks import arrange_scoring
-from training.data import RankingCollator
+from training.collator import RankingCollator
 from training.losses import ranknet
 from training.trainer import RankingTrainer
 
@@ -145,12 +144,10 @@ def our_training(
         disable_tqdm=True,
         train_sampling_strategy="sequential",
     )
-    arrange_scoring(model, arguments)
-    num_passages = max(len(row["retrieved_passages"]) for row in rankings)
     RankingTrainer(
         model=model,
         args=arguments,
-        data_collator=RankingCollator(model.tokenizer, num_passages, MAX_LENGTH, seed=0),
+        data_collator=RankingCollator(model.tokenizer, MAX_LENGTH),
         train_dataset=rankings,
         processing_class=model.tokenizer,
         ranking_loss=ranknet,

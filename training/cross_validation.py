@@ -27,7 +27,7 @@ from evaluation.systems import SystemRun, load_run, parse_named, rerank
 from evaluation.tables import details
 from evaluation.training_runs import train
 from training.arguments import DataArguments, parse_arguments
-from training.data import load_rankings
+from training.data import load_rankings, normal
 
 
 def main() -> None:
@@ -36,7 +36,9 @@ def main() -> None:
     folder = arguments.output_dir.resolve()
     collection = load_collection(arguments.collection, arguments.split, arguments.corpus, None)
     candidates = retrieve(collection, arguments.first_stage, arguments.top_k, folder / "indexes")
-    rankings, _ = load_rankings(DataArguments(dataset_name=arguments.dataset_name))
+    rankings, _ = load_rankings(
+        DataArguments(dataset_name=arguments.dataset_name, held_out=0), arguments.seed
+    )
     folds = [
         Fold(query_ids, write_without(rankings, [collection.queries[key] for key in query_ids], folder))
         for query_ids in split(list(candidates.run), arguments.folds, arguments.seed)
@@ -89,8 +91,8 @@ def write_without(rankings: Dataset, held_out: Collection[str], folder: Path) ->
     Raises:
         InputError: where nothing is left to train on, or the held-out queries have no ranking.
     """
-    texts = {_normal(query) for query in held_out}
-    kept = rankings.filter(lambda query: _normal(query) not in texts, input_columns="query")
+    texts = {normal(query) for query in held_out}
+    kept = rankings.filter(lambda query: normal(query) not in texts, input_columns="query")
     if len(kept) in (0, len(rankings)):
         raise InputError(
             "the dataset's queries are not the collection's: a fold would hold out all of them or none; "
@@ -117,8 +119,8 @@ def train_folds(config: Path, folds: Sequence[Fold], folder: Path) -> list[Path]
     """
     if not config.is_file():
         raise InputError(f"settings {config} do not exist")
-    settings, _, _ = parse_arguments([str(config), "--dataset_name", str(folds[0].dataset)])
-    start = model_revision(settings.model_name_or_path)
+    first, *_ = parse_arguments([str(config), "--dataset_name", str(folds[0].dataset)])
+    start = model_revision(first.model.model_name_or_path)
     digest = hashlib.sha256(config.read_bytes() + start.encode()).hexdigest()[:12]
     models = []
     for number, fold in enumerate(folds, start=1):
@@ -128,10 +130,6 @@ def train_folds(config: Path, folds: Sequence[Fold], folder: Path) -> list[Path]
         train(flags, model, f"training of {config.stem}, fold {number},")
         models.append(model)
     return models
-
-
-def _normal(query: str) -> str:
-    return " ".join(query.lower().split())
 
 
 def _parser() -> argparse.ArgumentParser:

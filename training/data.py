@@ -1,30 +1,34 @@
-"""Rankings for training: loaded by name or path, filtered, and collated into pairs."""
+"""Rankings for training: loaded by name or path, filtered, some of their queries held out."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from math import ceil
 from pathlib import Path
 
-import torch
+import pyarrow.compute
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
-from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from dataset_builder.errors import InputError
-from modeling_twolar.scoring import shortened
-from training.arguments import DataArguments
+from training.arguments import DataArguments, Stage
+from training.losses import WeightedLoss
 
 NEEDED_COLUMNS = ("query_id", "query", "retrieved_passages")
 NEEDED_FIELDS = ("docid", "text", "rank")
 TEACHER_SCORE = "teacher_score"
+SOURCE = "source_docid"
 
 Row = dict[str, object]
 
 
-def load_rankings(arguments: DataArguments) -> tuple[Dataset, Dataset | None]:
-    """The training rankings and, where the dataset has that split, the evaluation rankings.
+def load_rankings(arguments: DataArguments, seed: int) -> tuple[Dataset, Dataset | None]:
+    """The rankings to train on, and those of held-out queries.
+
+    Held out is the dataset's `eval_split`; where it has none, a share of its queries, drawn with `seed`; None where
+    that share is 0 or a single query.
 
     Raises:
-        InputError: for a dataset that cannot be read, lacks a column or split, or is empty after filtering.
+        InputError: for a dataset that cannot be read, lacks a column or split, is empty after filtering, or has fewer
+            queries than asked for.
     """
     splits = _load(arguments.dataset_name)
     if arguments.train_split not in splits:
@@ -32,10 +36,66 @@ def load_rankings(arguments: DataArguments) -> tuple[Dataset, Dataset | None]:
             f"{arguments.dataset_name} has no split {arguments.train_split!r}, only {', '.join(splits)}"
         )
     train = _filter(splits[arguments.train_split], arguments)
-    if arguments.max_train_samples is not None:
-        train = train.select(range(min(arguments.max_train_samples, len(train))))
     evaluation = splits.get(arguments.eval_split)
-    return train, _filter(evaluation, arguments) if evaluation is not None and len(evaluation) else None
+    if evaluation is not None and len(evaluation):
+        held_out: Dataset | None = _filter(evaluation, arguments)
+    else:
+        train, held_out = _hold_out(train, arguments.held_out, seed)
+    return _some_queries(train, arguments.max_train_samples, seed), held_out
+
+
+def refuse_unreadable(rankings: Dataset, loss: WeightedLoss, stage: Stage) -> None:
+    """Check, before anything is trained, that the rankings have what the loss reads.
+
+    Raises:
+        InputError: for a loss on scores where a passage has none; for InfoNCE where no query has its source.
+    """
+    name, flag = stage.data.dataset_name, f"--loss {stage.training.loss}"
+    if loss.reads_scores and not has_scores(rankings):
+        raise InputError(
+            f"{flag} needs the teacher's scores, retrieved_passages[{TEACHER_SCORE}], which {name} lacks; take a "
+            "teacher that gives scores, or a loss on order, such as ranknet"
+        )
+    if loss.reads_source and len(rankings):
+        number = num_with_source(rankings)
+        if not number:
+            raise InputError(
+                f"{flag} needs queries whose {SOURCE} is among their passages, and {name} has none; take another loss"
+            )
+        if number < len(rankings):
+            print(
+                f"{flag}: {number} of {len(rankings)} rankings hold their query's source; the others teach nothing"
+            )
+
+
+def normal(query: str) -> str:
+    """A query's text as it is compared with others': case and blanks aside."""
+    return " ".join(query.lower().split())
+
+
+def has_scores(rankings: Dataset) -> bool:
+    """Whether every passage has a `teacher_score`."""
+    passages = rankings.features["retrieved_passages"]
+    if TEACHER_SCORE not in getattr(passages, "feature", passages):
+        return False
+    batches = rankings.select_columns("retrieved_passages").with_format("arrow").iter(batch_size=1000)
+    lists = (batch.column("retrieved_passages").combine_chunks() for batch in batches)
+    return all(_scores(passages).null_count == 0 for passages in lists)
+
+
+def _scores(passages: "pyarrow.Array") -> "pyarrow.Array":
+    if pyarrow.types.is_struct(passages.type):  # a dictionary of lists, as datasets before 4 wrote it
+        return pyarrow.compute.list_flatten(pyarrow.compute.struct_field(passages, TEACHER_SCORE))
+    return pyarrow.compute.struct_field(pyarrow.compute.list_flatten(passages), TEACHER_SCORE)
+
+
+def num_with_source(rankings: Dataset) -> int:
+    """How many queries have the passage they were made from among their passages."""
+    if SOURCE not in rankings.column_names:
+        return 0
+    return sum(
+        any(passage["docid"] == row[SOURCE] for passage in row["retrieved_passages"]) for row in rankings
+    )
 
 
 def _load(name: str) -> DatasetDict:
@@ -89,58 +149,29 @@ def _has_pair(row: Row) -> bool:
     return isinstance(passages, list) and len(passages) > 1
 
 
-@dataclass(frozen=True, slots=True)
-class RankingCollator:
-    """Turns rows into the pairs of one forward pass, with the teacher's ranks.
-
-    A pool larger than `num_passages` is sampled: which passages are taken depends on `seed` and the query
-    alone, so that a resumed run sees the same ones.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    num_passages: int
-    max_length: int
-    seed: int
-
-    def __call__(self, rows: Sequence[Row]) -> BatchEncoding:
-        """The tokenizer's tensors over all (query, passage) pairs, and `ranks`.
-
-        `ranks`: (num_queries, num_passages) int64, the teacher's rank from 1; 0 is padding. The pairs stand
-        in the order of its non-zero entries. `teacher_scores`, in the same shape, where every passage has one.
-        """
-        pools = [self._pool(row) for row in rows]
-        ranks = torch.zeros(len(rows), max(map(len, pools)), dtype=torch.long)
-        for number, pool in enumerate(pools):
-            ranks[number, : len(pool)] = torch.tensor([passage["rank"] for passage in pool])
-        queries = [self._query(row) for row, pool in zip(rows, pools, strict=True) for _ in pool]
-        texts = [_contents(passage) for pool in pools for passage in pool]
-        batch = self.tokenizer(
-            queries,
-            texts,
-            truncation="only_second",
-            max_length=self.max_length,
-            padding=True,
-            return_tensors="pt",
-        )
-        batch["ranks"] = ranks
-        if all(passage.get(TEACHER_SCORE) is not None for pool in pools for passage in pool):
-            batch["teacher_scores"] = torch.zeros(ranks.shape)
-            batch["teacher_scores"][ranks > 0] = torch.tensor(
-                [float(str(passage[TEACHER_SCORE])) for pool in pools for passage in pool]
-            )
-        return batch
-
-    def _query(self, row: Row) -> str:
-        return shortened(str(row["query"]), self.tokenizer, self.max_length // 2)
-
-    def _pool(self, row: Row) -> list[Row]:
-        pool = sorted(row["retrieved_passages"], key=lambda passage: passage["rank"])  # type: ignore[attr-defined,call-overload]
-        if len(pool) <= self.num_passages:
-            return pool
-        chosen = random.Random(f"{self.seed} {row['query_id']}").sample(range(len(pool)), self.num_passages)
-        return [pool[index] for index in sorted(chosen)]
+def _hold_out(rankings: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset | None]:
+    """By query: several rankings of one stay together."""
+    queries = _queries(rankings)
+    if not share or len(queries) < 2:
+        return rankings, None
+    chosen = set(random.Random(f"{seed} held out").sample(queries, ceil(share * len(queries))))
+    return _with(rankings, set(queries) - chosen), _with(rankings, chosen)
 
 
-def _contents(passage: Row) -> str:
-    title = passage.get("title")
-    return f"{title} {passage['text']}" if title else str(passage["text"])
+def _some_queries(rankings: Dataset, number: int | None, seed: int) -> Dataset:
+    if number is None:
+        return rankings
+    queries = _queries(rankings)
+    if number > len(queries):
+        raise InputError(f"--max_train_samples {number}: there are only {len(queries)} queries to train on")
+    return _with(rankings, set(random.Random(f"{seed} trained on").sample(queries, number)))
+
+
+def _queries(rankings: Dataset) -> list[str]:
+    return list(dict.fromkeys(map(normal, rankings["query"])))
+
+
+def _with(rankings: Dataset, queries: Collection[str]) -> Dataset:
+    return rankings.select(
+        [index for index, query in enumerate(rankings["query"]) if normal(query) in queries]
+    )

@@ -1,4 +1,4 @@
-"""nDCG@10 on a judged collection while a student is trained: whether what it learns of a teacher carries over."""
+"""nDCG@10 on a judged collection: whether what a student learns of a teacher carries over."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from dataset_builder.trec_run import ordered
 from evaluation.collections import JudgedCollection, load_collection
 from evaluation.first_stage import Candidates, retrieve
-from evaluation.measures import MAIN_MEASURE, mean, per_query
+from evaluation.measures import MAIN_MEASURE, per_query
 from modeling_twolar import TwolarForReranking
 from training.arguments import DataArguments
 
@@ -30,8 +30,8 @@ class JudgedRanking:
         stage = arguments.eval_first_stage
         return cls(collection, retrieve(collection, stage, arguments.eval_top_k, work))
 
-    def ndcg_at_10(self, model: TwolarForReranking) -> float:
-        """The mean over the judged queries of nDCG@10, of the candidates in the order of the model's scores."""
+    def ndcg_at_10(self, model: TwolarForReranking) -> dict[str, float]:
+        """Each judged query's nDCG@10, of the candidates in the order of the model's scores."""
         triples = [(query_id, hit.docid) for query_id, hits in self.candidates.run.items() for hit in hits]
         texts, queries = self.candidates.texts, self.collection.queries
         scores = model.score([(queries[query_id], texts[docid]) for query_id, docid in triples]).tolist()
@@ -39,4 +39,4 @@ class JudgedRanking:
         for (query_id, docid), score in zip(triples, scores, strict=True):
             by_query.setdefault(query_id, {})[docid] = score
         run = {query_id: ordered(found) for query_id, found in by_query.items()}
-        return mean(per_query(self.collection.qrels, run)[MAIN_MEASURE])
+        return per_query(self.collection.qrels, run)[MAIN_MEASURE]

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
 from transformers import Trainer
 
 from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking, load_reranker
-from training.arguments import ModelArguments
+from training.arguments import ModelArguments, Stage
 
 ADAPTER = "adapter"
 
@@ -17,18 +18,31 @@ def load_student(arguments: ModelArguments) -> TwolarForReranking:
     """The model that `arguments` name, in fp32, with its tokenizer as `model.tokenizer`.
 
     Raises:
-        InputError: for a model that cannot be loaded, or a score strategy that does not fit it.
+        InputError: for a model that cannot be loaded, or layers, a prompt or a score strategy that do not fit it.
     """
-    name = model_path(arguments.model_name_or_path)
+    name, words = model_path(arguments.model_name_or_path), arguments.answer_words
     try:
-        return load_reranker(name, arguments.score_strategy)
+        return load_reranker(
+            name,
+            arguments.score_strategy,
+            num_layers=arguments.num_layers,
+            layers=arguments.layers,
+            prompt_template=arguments.prompt_template,
+            answer_words=(words[0], words[1]) if words else None,
+        )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"model {name} cannot be used ({reason})") from error
 
 
+def on_device(model: TwolarForReranking, stage: Stage) -> TwolarForReranking:
+    """`model` where the stage trains."""
+    nn.Module.to(model, stage.training.device)
+    return model
+
+
 def add_adapters(model: TwolarForReranking, arguments: ModelArguments) -> PeftModel:
-    """`model` with LoRA's matrices to train beside its frozen layers; its head is trained as a whole.
+    """`model` with LoRA's matrices to train beside its frozen layers; what is not its backbone is trained as a whole.
 
     Raises:
         InputError: for layers that the model has not.
@@ -38,12 +52,21 @@ def add_adapters(model: TwolarForReranking, arguments: ModelArguments) -> PeftMo
         lora_alpha=arguments.lora_alpha,
         lora_dropout=arguments.lora_dropout,
         target_modules=arguments.lora_target_modules or "all-linear",
-        modules_to_save=["head"],
+        modules_to_save=_outside_backbone(model),
     )
     try:
         return get_peft_model(model, config)  # type: ignore[arg-type,return-value]
     except ValueError as error:
         raise InputError(f"--lora_target_modules: {str(error).splitlines()[0]}") from error
+
+
+def _outside_backbone(model: TwolarForReranking) -> list[str]:
+    """Names of what has weights and is not the backbone; of a classifier, its own head is not."""
+    backbone, body = model.backbone, model.backbone.base_model
+    parts = [*model.named_children(), *(backbone.named_children() if body is not backbone else [])]
+    return [
+        name for name, part in parts if part not in (backbone, body) and any(True for _ in part.parameters())
+    ]
 
 
 def save_student(trainer: Trainer) -> None:

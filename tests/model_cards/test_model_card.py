@@ -64,6 +64,25 @@ def test_the_text_shows_the_trainings_own_record(card, quickstart):
     assert "None" not in card.text
 
 
+def test_the_text_says_what_training_brought(card, quickstart):
+    verdict = json.loads((quickstart / MODEL / "training_run.json").read_text())["verdict"]
+    assert f"**{verdict['word']}** against its start" in card.text
+    (change,) = verdict["changes"]
+    assert (
+        f"| held-out queries, against the teacher's order | {change['num_queries']} | {change['start']:.4f} | "
+        f"{change['end']:.4f} | {change['difference']:+.4f} | {change['p']:.4f} |" in card.text
+    )
+
+
+def test_a_damaged_verdict_is_an_error_that_names_it(checkpoint):
+    path = checkpoint / "training_run.json"
+    record = json.loads(path.read_text())
+    del record["verdict"]["changes"][0]["p"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="the verdict is damaged"):
+        read_checkpoint(checkpoint)
+
+
 def test_the_number_of_parameters_is_the_models(card, quickstart):
     from modeling_twolar import TwolarForReranking
 
