@@ -5,6 +5,7 @@ gate that opens as training asks for it, was measured and brought nothing; see b
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -39,23 +40,33 @@ class TextVectors(NamedTuple):
         return TextVectors(self.pooled[index], self.tokens[index], self.matched[index])
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """How a bi-encoder compares two texts.
+
+    Args:
+        pooling: `mean`, `first_token` or `last_token`, as the backbone was trained.
+        late_interaction: whether tokens are compared too; without, the score is the library's cosine, scaled.
+        query_frame: how many tokens stand before and after a query's own: [CLS] or an instruction, [SEP].
+    """
+
+    pooling: str = "mean"
+    late_interaction: bool = True
+    query_frame: Sequence[int] = (1, 1)
+
+
 class BiEncoder(nn.Module):
     """The elementwise product of two texts' pooled vectors, and of each query token with its nearest passage token.
 
     Both products are of normalised vectors, the second averaged over the query's tokens: a head of ones gives the
     cosine plus MaxSim (Khattab and Zaharia, "ColBERT", SIGIR 2020, arXiv 2004.12832).
-
-    Args:
-        pooling: `mean`, `first_token` or `last_token`, as the backbone was trained.
-        late_interaction: whether tokens are compared too; without, the score is the library's cosine, scaled.
-        frame: how many tokens stand before and after a query's own: [CLS] or an instruction, [SEP].
     """
 
-    def __init__(self, pooling: str, late_interaction: bool, frame: Sequence[int]) -> None:
+    def __init__(self, comparison: Comparison) -> None:
         super().__init__()
-        self.pooling = pooling
-        self.late_interaction = late_interaction
-        self.frame = frame
+        self.pooling = comparison.pooling
+        self.late_interaction = comparison.late_interaction
+        self.query_frame = comparison.query_frame
 
     def forward(
         self,
@@ -99,7 +110,7 @@ class BiEncoder(nn.Module):
         return hidden[torch.arange(len(hidden), device=hidden.device), last]
 
     def _own_tokens(self, real: torch.Tensor) -> torch.Tensor:
-        before, after = self.frame
+        before, after = self.query_frame
         positions = torch.arange(real.shape[1], device=real.device)
         return (positions >= before) & (positions < real.sum(dim=1, keepdim=True) - after)
 

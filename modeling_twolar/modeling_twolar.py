@@ -5,7 +5,7 @@ ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('fa
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Literal, cast
 
@@ -14,22 +14,19 @@ from torch import nn
 from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
-    BatchEncoding,
     PretrainedConfig,
     PreTrainedModel,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from .bi_encoder import BiEncoder
 from .chunks import scores_in_chunks
 from .configuration_twolar import TwolarConfig
 from .head import ScoringHead
 from .layers import with_layers
 from .packaging import copy_code
+from .passage_encoding import EncodingModel
 from .quantization import quantize_linears
 from .readouts import make_readout
-from .scoring import RankedPassage, RerankingModel, ranking
-from .scoring_apart import PassageVectors, padded, scored_apart, split_pair, text_vectors
 from .start import load_start
 
 AUTO_MAP = {
@@ -45,7 +42,7 @@ SAMPLE_SHAPE = (8, 128)
 SAMPLE_QUERY_TOKENS = 16
 
 
-class TwolarForReranking(RerankingModel):
+class TwolarForReranking(EncodingModel):
     """A backbone, a readout of its hidden states, and a head that turns it into one score."""
 
     config_class = TwolarConfig
@@ -171,58 +168,6 @@ class TwolarForReranking(RerankingModel):
             self.backbone, inputs["input_ids"], inputs["attention_mask"], inputs.get("token_type_ids")
         )
         return self.head(hidden)
-
-    def _scored(
-        self, encoded: BatchEncoding, batch_tokens: int
-    ) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
-        if not isinstance(self.readout, BiEncoder):
-            return super()._scored(encoded, batch_tokens)
-        return scored_apart(self.readout, self.backbone, self.head, encoded, batch_tokens)
-
-    @torch.inference_mode()
-    def encode_passages(
-        self, passages: Sequence[str], batch_tokens: int | None = None, max_length: int | None = None
-    ) -> list[PassageVectors]:
-        """Passages' vectors, for `rank_encoded`: of a bi-encoder, which sees query and passage apart.
-
-        Args:
-            passages: texts; a passage takes (tokens + 1) * hidden_size numbers.
-            batch_tokens, max_length: as in `score`.
-
-        Raises:
-            ValueError: for a model whose scores need both texts at once.
-        """
-        readout = self._bi_encoder()
-        encoded = self._tokenized([("", passage) for passage in passages], max_length)
-        texts = [split_pair(encoded, index)[1] for index in range(len(passages))]
-        was_training = self.training
-        self.eval()
-        tokens = batch_tokens or self._batch_tokens
-        found = text_vectors(readout, self.backbone, texts, tokens, is_query=False)
-        self.train(was_training)
-        return found
-
-    @torch.inference_mode()
-    def rank_encoded(
-        self, query: str, passages: Sequence[PassageVectors], top_k: int | None = None
-    ) -> list[RankedPassage]:
-        """As `rank`, of passages that `encode_passages` gave: only the query is left to encode."""
-        readout = self._bi_encoder()
-        encoded = self._tokenized([(query, "")], None)
-        (vectors,) = text_vectors(
-            readout, self.backbone, [split_pair(encoded, 0)[0]], self._batch_tokens, is_query=True
-        )
-        queries = padded([vectors]).take(torch.zeros(len(passages), dtype=torch.long, device=self.device))
-        scores = self.head(readout.compare(queries, padded(passages))) if passages else torch.empty(0)
-        return ranking(scores.float().cpu(), top_k)
-
-    def _bi_encoder(self) -> BiEncoder:
-        if not isinstance(self.readout, BiEncoder):
-            raise ValueError(
-                f"a {self.config.readout} reranker scores query and passage together; only a bi_encoder encodes "
-                "passages by themselves"
-            )
-        return self.readout
 
     def quantize(self, scheme: Literal["int8"] = "int8") -> "TwolarForReranking":
         """This model with int8 matrix products, for scoring on a CPU; the weights are gone afterwards.

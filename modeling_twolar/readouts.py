@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, T5Model
 
-from .bi_encoder import BiEncoder, masked_mean
+from .bi_encoder import BiEncoder, Comparison, masked_mean
 from .configuration_twolar import TwolarConfig
 from .packed_t5 import first_decoder_step, is_plain
 
@@ -84,5 +84,5 @@ def make_readout(config: TwolarConfig) -> nn.Module:
     if config.readout == "classifier":
         return Classifier()
     if config.readout == "bi_encoder":
-        return BiEncoder(config.pooling, config.late_interaction, config.query_frame)
+        return BiEncoder(Comparison(config.pooling, config.late_interaction, config.query_frame))
     return Pooled(config.readout)

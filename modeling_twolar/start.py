@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from .bi_encoder import Comparison
 from .declared import Declared, declared
 from .lengths import declared_length
 from .prompt import (
@@ -41,15 +42,6 @@ from .prompt import (
 COSINE_SCALE = 20.0
 # sentence-transformers' names of the poolings that a bi-encoder's start can have.
 POOLINGS = {"mean": "mean", "cls": "first_token", "lasttoken": "last_token"}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How the readout `bi_encoder` compares two texts; see `BiEncoder`."""
-
-    pooling: str = "mean"
-    late_interaction: bool = True
-    query_frame: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)

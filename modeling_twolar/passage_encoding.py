@@ -1,0 +1,71 @@
+"""Passages' vectors, computed once and kept: for a model whose readout sees query and passage apart."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+from transformers import BatchEncoding, PreTrainedModel
+
+from .bi_encoder import BiEncoder
+from .scoring import RankedPassage, RerankingModel, ranking
+from .scoring_apart import PassageVectors, padded, scored_apart, split_pair, text_vectors
+
+
+class EncodingModel(RerankingModel):
+    """`score` that encodes each text once, `encode_passages` and `rank_encoded`."""
+
+    backbone: PreTrainedModel
+    readout: nn.Module
+    head: nn.Module
+
+    def _scored(
+        self, encoded: BatchEncoding, batch_tokens: int
+    ) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
+        if not isinstance(self.readout, BiEncoder):
+            return super()._scored(encoded, batch_tokens)
+        return scored_apart(self.readout, self.backbone, self.head, encoded, batch_tokens)
+
+    @torch.inference_mode()
+    def encode_passages(
+        self, passages: Sequence[str], batch_tokens: int | None = None, max_length: int | None = None
+    ) -> list[PassageVectors]:
+        """Passages' vectors, for `rank_encoded`: of a bi-encoder, which sees query and passage apart.
+
+        Args:
+            passages: texts; a passage takes (tokens + 1) * hidden_size numbers.
+            batch_tokens, max_length: as in `score`.
+
+        Raises:
+            ValueError: for a model whose scores need both texts at once.
+        """
+        readout = self._bi_encoder()
+        encoded = self._tokenized([("", passage) for passage in passages], max_length)
+        texts = [split_pair(encoded, index)[1] for index in range(len(passages))]
+        was_training = self.training
+        self.eval()
+        tokens = batch_tokens or self._batch_tokens
+        found = text_vectors(readout, self.backbone, texts, tokens, is_query=False)
+        self.train(was_training)
+        return found
+
+    @torch.inference_mode()
+    def rank_encoded(
+        self, query: str, passages: Sequence[PassageVectors], top_k: int | None = None
+    ) -> list[RankedPassage]:
+        """As `rank`, of passages that `encode_passages` gave: only the query is left to encode."""
+        readout = self._bi_encoder()
+        encoded = self._tokenized([(query, "")], None)
+        (vectors,) = text_vectors(
+            readout, self.backbone, [split_pair(encoded, 0)[0]], self._batch_tokens, is_query=True
+        )
+        queries = padded([vectors]).take(torch.zeros(len(passages), dtype=torch.long, device=self.device))
+        scores = self.head(readout.compare(queries, padded(passages))) if passages else torch.empty(0)
+        return ranking(scores.float().cpu(), top_k)
+
+    def _bi_encoder(self) -> BiEncoder:
+        if not isinstance(self.readout, BiEncoder):
+            raise ValueError(
+                f"a {self.config.readout} reranker scores query and passage together; only a bi_encoder encodes "
+                "passages by themselves"
+            )
+        return self.readout
