@@ -19,7 +19,11 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "test_fraction": (float, "share of source passages held out as the test split"),
     "seed": (int, "the same seed gives the same bytes"),
     "output_dir": (str, "folder of the dataset, its card and, under build/, the stages' files"),
-    "teacher": (str, "openai:MODEL, batch:MODEL (half the price, within a day), local:PATH or rank-fusion"),
+    "teacher": (
+        str,
+        "openai:MODEL, batch:MODEL (half the price, within a day), local:PATH, reranker:NAME_OR_PATH (gives scores) "
+        "or rank-fusion",
+    ),
     "window_size": (int, "passages that a language model orders at once (the paper: 20)"),
     "step": (int, "how far the window moves (the paper: 10)"),
     "bm25_index": (

@@ -12,18 +12,13 @@ from huggingface_hub import DatasetCardData
 
 from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, all_rankings
-from dataset_builder.labelling import (
-    LOCAL,
-    RUN,
-    TeacherAccess,
-    describe_cost,
-    listwise_settings,
-    teacher_kind,
-)
+from dataset_builder.labelling import TeacherAccess, describe_cost, listwise_settings
 from dataset_builder.methods import models_of
+from dataset_builder.model_name import published_name
 from dataset_builder.model_revision import model_revision
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.settings import BuildSettings
+from dataset_builder.teacher_name import TeacherName
 
 SPLITS = ("train", "test")
 TEMPLATES = Path(__file__).parent.parent / "model_cards"
@@ -90,6 +85,7 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
     )
     environment.filters["format_count"] = "{:,}".format
     name = Path(settings.output_dir).name
+    teacher = TeacherName.parse(settings.teacher)
     return environment.get_template("dataset_card.md.jinja").render(
         card_data=_card_data(folder, statistics, settings).to_yaml(),
         title=f"TWOLAR {name}",
@@ -99,11 +95,11 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
         statistics=statistics,
         overlaps=_lines(folder.overlaps),
         provenance=_provenance(settings),
-        teacher_name=listwise_settings(settings).name if teacher_kind(settings)[1] else settings.teacher,
+        teacher=teacher,
+        teacher_column=listwise_settings(settings).name if teacher.is_language_model else str(teacher),
         cost=cost,
         poolless=sum(count["kept"] for count in statistics.query_counts.values())
         - statistics.label_statuses.total(),
-        imported=teacher_kind(settings)[0] == RUN,
     )
 
 
@@ -111,14 +107,12 @@ def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
     """Name, revision and licence of the corpus and of each model that this build uses."""
     licences = yaml.safe_load(LICENCES.read_text())
     corpus = Path(settings.corpus).name
-    kind, teacher = teacher_kind(settings)
-    names = [*models_of(settings), *([teacher] if kind == LOCAL else [])]
-    rows = [(corpus, "", corpus), *((_shown(name), model_revision(name)[:12], name) for name in names)]
+    names = dict.fromkeys([*models_of(settings), *TeacherName.parse(settings.teacher).weights])
+    rows = [
+        (corpus, "", corpus),
+        *((published_name(name), model_revision(name)[:12], name) for name in names),
+    ]
     return [(shown, revision, licences.get(name, NOT_KNOWN)) for shown, revision, name in rows]
-
-
-def _shown(name: str) -> str:
-    return Path(name).name if Path(name).is_dir() else name
 
 
 def _lines(path: Path) -> list[dict[str, object]]:

@@ -8,10 +8,12 @@ import hashlib
 import os
 import random
 import shutil
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import datasets
 
@@ -23,6 +25,8 @@ from dataset_builder.records import FEATURES, RankingExample
 from dataset_builder.settings import BuildSettings
 
 Row = dict[str, object]
+# Query, query type, method, and the teacher's scores as they lie in Parquet: float32, best first.
+RowKey = tuple[str, str, str, bytes]
 
 
 @dataclass
@@ -65,10 +69,12 @@ class Distill20k(datasets.GeneratorBasedBuilder):
 
 
 def row(example: RankingExample) -> Row:
-    """The public row of a labelled example: passages in the teacher's order, `rank` from 1."""
+    """The public row of a labelled example: passages in the teacher's order, `rank` from 1, `teacher_score` None
+    where the teacher gave only an order."""
     if example.teacher_order is None:
         raise ValueError(f"query {example.query.query_id!r} has no teacher order ({example.label_status})")
-    ordered = [example.passages[index] for index in example.teacher_order]
+    scores = example.teacher_scores or (None,) * len(example.passages)
+    ordered = [(example.passages[index], scores[index]) for index in example.teacher_order]
     return {
         "query_id": example.query.query_id,
         "query": example.query.text,
@@ -81,10 +87,11 @@ def row(example: RankingExample) -> Row:
                 "title": found.passage.title,
                 "text": found.passage.text,
                 "rank": rank,
+                "teacher_score": score,
                 "retriever_rank": found.retriever_rank,
                 "retriever_score": found.retriever_score,
             }
-            for rank, found in enumerate(ordered, start=1)
+            for rank, (found, score) in enumerate(ordered, start=1)
         ],
         "teacher": example.teacher,
     }
@@ -115,15 +122,13 @@ def check_rows(data: Path, folder: BuildFolder) -> None:
     """Read the Parquet files back and hold them against the rankings.
 
     Raises:
-        RuntimeError: where a row is missing or doubled, its ranks are not 1 to n, or methods and query types do
-            not have the rows that the rankings gave them.
+        RuntimeError: where a row is missing or doubled, its ranks are not 1 to n, its scores are not the teacher's,
+            or methods and query types do not have the rows that the rankings gave them.
     """
     expected = Counter(
-        (example.query.query_id, example.query.query_type, example.retriever)
-        for example in all_rankings(folder)
-        if example.teacher_order is not None
+        _expected_key(example) for example in all_rankings(folder) if example.teacher_order is not None
     )
-    found: Counter[tuple[str, str, str]] = Counter()
+    found: Counter[RowKey] = Counter()
     for file in sorted(data.glob("*.parquet")):
         for written in datasets.Dataset.from_parquet(str(file), features=FEATURES, streaming=True):
             ranks = [passage["rank"] for passage in written["retrieved_passages"]]
@@ -132,15 +137,24 @@ def check_rows(data: Path, folder: BuildFolder) -> None:
             found[_key(written)] += 1
     if found != expected:
         wrong = sorted((found - expected) + (expected - found))
-        raise RuntimeError(f"{len(wrong)} rows of {data} do not match the rankings, first {wrong[:3]}")
+        first = [names for *names, _ in wrong[:3]]
+        raise RuntimeError(f"{len(wrong)} rows of {data} do not match the rankings, first {first}")
 
 
-def _key(written: Row) -> tuple[str, str, str]:
+def _expected_key(example: RankingExample) -> RowKey:
+    best_first = array("f", sorted(example.teacher_scores or (), reverse=True))
+    return (example.query.query_id, example.query.query_type, example.retriever, best_first.tobytes())
+
+
+def _key(written: Row) -> RowKey:
     query_type, retriever = FEATURES["query_type"], FEATURES["retriever"]
+    passages = cast(list[Row], written["retrieved_passages"])
+    scores = [passage["teacher_score"] for passage in passages if passage["teacher_score"] is not None]
     return (
         str(written["query_id"]),
         query_type.int2str(written["query_type"]),
         retriever.int2str(written["retriever"]),
+        array("f", cast(list[float], scores)).tobytes(),
     )
 
 

@@ -21,7 +21,8 @@ RAY_ADDRESS = "RAY_ADDRESS"
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a build's stages are executed. None of it changes the dataset.
+    """How a build's stages are executed. None of it changes the dataset, but for one thing: a reranker's scores
+    differ in their last digits with `tasks`, which says what pools share a batch.
 
     `tasks`: shards of the pools and rankings. `workers`: how many of them run at once. `partition`,
     `time_limit`, `gpus`: of a Slurm job; `gpus` also of a Ray task. All machines must share the build's folder.

@@ -142,5 +142,7 @@ def _example(line: str) -> RankingExample:
     row["passages"] = tuple(
         RetrievedPassage(**{**found, "passage": Passage(**found["passage"])}) for found in row["passages"]
     )
-    row["teacher_order"] = None if row["teacher_order"] is None else tuple(row["teacher_order"])
+    for name in ("teacher_order", "teacher_scores"):
+        # Pools of the first release have no scores.
+        row[name] = None if row.get(name) is None else tuple(row[name])
     return RankingExample(**row)

@@ -10,12 +10,13 @@ from dataset_builder import distill20k
 from dataset_builder.corpus import read_corpus
 from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, write_examples, write_lines, write_queries
-from dataset_builder.labelling import RUN, TeacherAccess
+from dataset_builder.labelling import TeacherAccess
 from dataset_builder.order import read_queries_file
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.queries import QueryCounts
 from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
 from dataset_builder.settings import BuildSettings, claim_folder
+from dataset_builder.teacher_name import RUN
 from dataset_builder.trec_run import Run, read_run
 
 QUERY_TYPE, RETRIEVER = "given", "run"
@@ -38,7 +39,7 @@ class Import:
 
 
 def import_runs(wanted: Import) -> None:
-    """Write the dataset and its card.
+    """Write the dataset and its card. A run's scores are often just its ranks: `teacher_score` stays null.
 
     Raises:
         InputError: for a file that cannot be read, a query or passage that has no text, or an occupied folder.
@@ -109,9 +110,9 @@ def _examples(
                 query,
                 RETRIEVER,
                 tuple(RetrievedPassage(passage, *places[docid]) for passage, docid in pool),
-                tuple(order[docid] for docid in ranked),
-                "ok",
-                name,
+                teacher_order=tuple(order[docid] for docid in ranked),
+                label_status="ok",
+                teacher=name,
             )
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, all_pools, all_rankings, read_queries
-from dataset_builder.labelling import TeacherAccess, describe_cost, listwise_settings, teacher_kind
+from dataset_builder.labelling import TeacherAccess, describe_cost, listwise_settings
 from dataset_builder.records import RankingExample
 from dataset_builder.settings import BuildSettings, read_settings
 from dataset_builder.stages import STAGES
+from dataset_builder.teacher_name import TeacherName
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.answer_cache import AnswerCache
 from dataset_builder.teachers.llm_teacher import replay
@@ -34,7 +35,7 @@ def describe_status(folder: BuildFolder, access: TeacherAccess) -> str:
 
 
 def describe_query(folder: BuildFolder, query_id: str, access: TeacherAccess) -> str:
-    """A query's pool, each request's answer as it came, and the order they led to.
+    """A query's pool, each request's answer as it came, and the order they led to, with scores where there are some.
 
     Raises:
         InputError: for a query that has no pool.
@@ -45,7 +46,7 @@ def describe_query(folder: BuildFolder, query_id: str, access: TeacherAccess) ->
         raise InputError(f"{folder.root} has no pool for query {query_id!r}; see {folder.queries}")
     lines = [f"{query_id} ({pool.query.query_type}): {pool.query.text}", f"pool, from {pool.retriever}:"]
     lines += [_passage(found.retriever_rank, pool, index) for index, found in enumerate(pool.passages)]
-    if teacher_kind(settings)[1]:
+    if TeacherName.parse(settings.teacher).is_language_model:
         lines += _answers(settings, pool, access.answer_folder(folder))
     labelled = next((each for each in all_rankings(folder) if each.query.query_id == query_id), None)
     return "\n".join([*lines, *_final_order(labelled)])
@@ -76,4 +77,5 @@ def _final_order(labelled: RankingExample | None) -> list[str]:
 def _passage(rank: int, example: RankingExample, index: int) -> str:
     passage = example.passages[index].passage
     text = " ".join(passage.contents.split())[:SHOWN_CHARACTERS]
-    return f"  {rank:>3}. [{index + 1}] {passage.docid}: {text}"
+    score = f" ({example.teacher_scores[index]:.4f})" if example.teacher_scores else ""
+    return f"  {rank:>3}. [{index + 1}] {passage.docid}{score}: {text}"

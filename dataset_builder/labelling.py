@@ -9,6 +9,7 @@ from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, all_pools
 from dataset_builder.methods import open_retrievers
 from dataset_builder.settings import BuildSettings
+from dataset_builder.teacher_name import BATCH, FUSION, OPENAI, RERANKER, RUN, TeacherName
 from dataset_builder.teachers import Teacher
 from dataset_builder.teachers.answer_cache import AnswerCache
 from dataset_builder.teachers.batch_api import BatchTeacher
@@ -16,13 +17,11 @@ from dataset_builder.teachers.chat import Sampling
 from dataset_builder.teachers.cost import Budget, Estimate, Price, estimate
 from dataset_builder.teachers.fusion import FusionTeacher
 from dataset_builder.teachers.listwise import ListwiseSettings
+from dataset_builder.teachers.llm_teacher import LLMTeacher
 from dataset_builder.teachers.openai_server import OpenAIServer
 from dataset_builder.teachers.openai_teacher import OpenAITeacher
 from dataset_builder.teachers.prompt import ListwisePrompt
-
-OPENAI, BATCH, LOCAL = "openai", "batch", "local"
-# Rankings that import-runs took from elsewhere.
-RUN = "run"
+from dataset_builder.teachers.reranker import check_reranker, open_reranker
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +75,25 @@ def check_teacher(settings: BuildSettings, access: TeacherAccess) -> None:
     """Find what is wrong with a teacher before a build begins.
 
     Raises:
-        InputError: for an unknown teacher, settings out of range, a cap without a price, or a missing key.
+        InputError: for an unknown teacher, a reranker that is not there, settings out of range, a cap without a
+            price, or a missing key.
     """
-    kind, model = teacher_kind(settings)
-    if kind == RUN:
+    teacher = TeacherName.parse(settings.teacher)
+    if teacher.kind == RUN:
         raise InputError("rankings that exist already come in by python -m dataset_builder import-runs")
-    if not model:
-        return
-    listwise_settings(settings)
-    access.price(model)
-    if kind in (OPENAI, BATCH):
+    if teacher.kind == RERANKER:
+        check_reranker(teacher.model)
+    if teacher.is_language_model:
+        listwise_settings(settings)
+        access.price(teacher.model)
+    if teacher.kind in (OPENAI, BATCH):
         access.server().client().close()
-
-
-def teacher_kind(settings: BuildSettings) -> tuple[str, str]:
-    """Which kind of teacher `settings.teacher` names, and its model: "" for rank fusion and imported runs.
-
-    Raises:
-        InputError: for a teacher that is not known.
-    """
-    kind, _, model = settings.teacher.partition(":")
-    if kind == RUN:
-        return kind, ""
-    if settings.teacher == FusionTeacher.name or (kind in (OPENAI, BATCH, LOCAL) and model):
-        return kind, model
-    raise InputError(
-        f"teacher {settings.teacher!r} is not known; give {OPENAI}:MODEL, {BATCH}:MODEL, {LOCAL}:PATH "
-        f"or {FusionTeacher.name}"
-    )
 
 
 def listwise_settings(settings: BuildSettings) -> ListwiseSettings:
     """How a language model ranks the pools of a build."""
     return ListwiseSettings(
-        teacher_kind(settings)[1],
+        TeacherName.parse(settings.teacher).model,
         window_size=settings.window_size,
         step=settings.step,
         shuffle=settings.shuffle,
@@ -127,47 +111,53 @@ def open_teacher(
     """The teacher that `settings.teacher` names, for task `rank`.
 
     Raises:
-        InputError: for a teacher that is not known or cannot be reached.
+        InputError: for a teacher that is not known, or cannot be reached or loaded.
     """
-    kind, model = teacher_kind(settings)
-    if not model:
+    teacher = TeacherName.parse(settings.teacher)
+    if teacher.kind == FUSION:
         yield FusionTeacher(open_retrievers(folder, settings))
-        return
-    listwise = listwise_settings(settings)
-    with AnswerCache(access.answer_folder(folder)) as cache:
-        budget = Budget(cache, model, access.price(model), access.max_cost)
-        if kind == OPENAI:
-            yield OpenAITeacher(listwise, cache, budget, access.server(), access.concurrency)
-        elif kind == BATCH:
-            jobs = folder.batches(rank)
-            yield BatchTeacher(
-                listwise, cache, budget, access.server(), jobs, poll_seconds=access.poll_seconds
-            )
-        else:
-            from dataset_builder.teachers.local_causal_lm import LocalCausalLM
+    elif teacher.kind == RERANKER:
+        yield open_reranker(teacher.model)
+    elif teacher.is_language_model:
+        with AnswerCache(access.answer_folder(folder)) as cache:
+            yield _language_model(folder, settings, access, rank, cache)
+    else:
+        raise InputError(f"the rankings of {folder.root} were imported; it has no teacher to ask")
 
-            yield LocalCausalLM(listwise, cache, budget, access.batch_size)
+
+def _language_model(
+    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, rank: int, cache: AnswerCache
+) -> LLMTeacher:
+    teacher, listwise = TeacherName.parse(settings.teacher), listwise_settings(settings)
+    budget = Budget(cache, teacher.model, access.price(teacher.model), access.max_cost)
+    if teacher.kind == OPENAI:
+        return OpenAITeacher(listwise, cache, budget, access.server(), access.concurrency)
+    if teacher.kind == BATCH:
+        jobs = folder.batches(rank)
+        return BatchTeacher(listwise, cache, budget, access.server(), jobs, poll_seconds=access.poll_seconds)
+    from dataset_builder.teachers.local_causal_lm import LocalCausalLM
+
+    return LocalCausalLM(listwise, cache, budget, access.batch_size)
 
 
 def describe_cost(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> str:
-    """What the answers in a build's folder of answers have cost; "" for rank fusion."""
-    model = teacher_kind(settings)[1]
-    if not model or not access.answer_folder(folder).is_dir():
+    """What a language model's answers in a build's folder of answers have cost; "" for another teacher."""
+    teacher = TeacherName.parse(settings.teacher)
+    if not teacher.is_language_model or not access.answer_folder(folder).is_dir():
         return ""
     with AnswerCache(access.answer_folder(folder)) as cache:
-        return str(Budget(cache, model, access.price(model)))
+        return str(Budget(cache, teacher.model, access.price(teacher.model)))
 
 
 def estimate_labelling(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> Estimate:
     """What the language model will still cost over a build's pools; sends nothing.
 
     Raises:
-        InputError: for rank fusion, which costs nothing.
+        InputError: for another teacher, which costs nothing.
     """
-    kind, model = teacher_kind(settings)
-    if not model:
+    teacher = TeacherName.parse(settings.teacher)
+    if not teacher.is_language_model:
         raise InputError(f"--dry_run estimates a language model's cost; {settings.teacher} has none")
+    price, is_batch = access.price(teacher.model), teacher.kind == BATCH
     with AnswerCache(access.answer_folder(folder)) as cache:
-        return estimate(
-            all_pools(folder), listwise_settings(settings), cache, access.price(model), kind == BATCH
-        )
+        return estimate(all_pools(folder), listwise_settings(settings), cache, price, is_batch)

@@ -1,6 +1,8 @@
 """The types that move through the pipeline, and the features of the public dataset."""
 
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
 
 from datasets import ClassLabel, Features, List, Value
 
@@ -55,13 +57,20 @@ class RankingExample:
     """One query on its way: each stage fills fields with `dataclasses.replace`.
 
     `teacher_order` holds indices into `passages`, most relevant first; it is a permutation of them,
-    or None before a teacher has seen the pool.
+    or None before a teacher has seen the pool. `teacher_scores` holds a score for each of `passages`, in the order
+    of `passages`, higher is more relevant; along `teacher_order` they never rise. None where the teacher gives only
+    an order.
+
+    Raises:
+        ValueError: for an empty pool, an order that is no permutation, or scores that are not finite, are not one
+            a passage or contradict the order.
     """
 
     query: Query
     retriever: str
     passages: tuple[RetrievedPassage, ...]
     teacher_order: tuple[int, ...] | None = None
+    teacher_scores: tuple[float, ...] | None = None
     label_status: str = ""
     teacher: str = ""
 
@@ -73,6 +82,19 @@ class RankingExample:
                 f"teacher_order of query {self.query.query_id!r} is not a permutation of its "
                 f"{len(self.passages)} passages: {self.teacher_order}"
             )
+        if self.teacher_scores is not None:
+            self._check_scores(self.teacher_scores)
+
+    def _check_scores(self, scores: tuple[float, ...]) -> None:
+        of_query = f"teacher_scores of query {self.query.query_id!r}"
+        if self.teacher_order is None:
+            raise ValueError(f"{of_query} come without a teacher_order")
+        if len(scores) != len(self.passages):
+            raise ValueError(f"{of_query} are {len(scores)}, its passages {len(self.passages)}")
+        if not all(map(isfinite, scores)):
+            raise ValueError(f"{of_query} are not all finite: {scores}")
+        if any(scores[above] < scores[below] for above, below in pairwise(self.teacher_order)):
+            raise ValueError(f"{of_query} contradict its teacher_order {self.teacher_order}: {scores}")
 
 
 FEATURES = Features(
@@ -88,6 +110,7 @@ FEATURES = Features(
                 "title": Value("string"),
                 "text": Value("string"),
                 "rank": Value("int32"),
+                "teacher_score": Value("float32"),
                 "retriever_rank": Value("int32"),
                 "retriever_score": Value("float32"),
             }

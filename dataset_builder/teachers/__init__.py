@@ -1,7 +1,7 @@
 """Teachers put a pool of passages in order; the student learns that order."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dataset_builder.records import Passage, RankingExample
@@ -12,11 +12,12 @@ class TeacherAnswer:
     """A teacher's order of a pool.
 
     `order`: indices into the pool, most relevant first, a permutation of it; None where the answer
-    gave none. `label_status` is one of `records.LABEL_STATUSES`.
+    gave none. `label_status` is one of `records.LABEL_STATUSES`. `scores`: as `RankingExample.teacher_scores`.
     """
 
     order: tuple[int, ...] | None
     label_status: str
+    scores: tuple[float, ...] | None = None
 
 
 class Teacher(Protocol):
@@ -25,9 +26,20 @@ class Teacher(Protocol):
     name: str
 
     def label(self, examples: Iterable[RankingExample]) -> Iterator[RankingExample]:
-        """The examples, in the same order, with `teacher_order`, `label_status` and `teacher`."""
+        """The examples, in the same order, with what `labelled` fills."""
         ...
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank `passages`, given in first-stage order, for `query`."""
         ...
+
+
+def labelled(example: RankingExample, answer: TeacherAnswer, teacher: str) -> RankingExample:
+    """`example` with the answer of the teacher called `teacher`: its order, scores and status."""
+    return replace(
+        example,
+        teacher_order=answer.order,
+        teacher_scores=answer.scores,
+        label_status=answer.label_status,
+        teacher=teacher,
+    )

@@ -6,11 +6,11 @@ does not hold gets nothing from it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from dataset_builder.records import Passage, RankingExample
 from dataset_builder.retrievers import Retriever
-from dataset_builder.teachers import TeacherAnswer
+from dataset_builder.teacher_name import FUSION
+from dataset_builder.teachers import TeacherAnswer, labelled
 
 RRF_CONSTANT = 60
 
@@ -18,7 +18,7 @@ RRF_CONSTANT = 60
 class FusionTeacher:
     """Orders a pool by the fused ranks of its passages in the retrievers' top `depth`."""
 
-    name = "rank-fusion"
+    name = FUSION
 
     def __init__(self, retrievers: Sequence[Retriever], depth: int = 100) -> None:
         self.retrievers = retrievers
@@ -28,9 +28,7 @@ class FusionTeacher:
         """See `Teacher.label`."""
         for example in examples:
             answer = self.order(example.query.text, [found.passage for found in example.passages])
-            yield replace(
-                example, teacher_order=answer.order, label_status=answer.label_status, teacher=self.name
-            )
+            yield labelled(example, answer, self.name)
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank `passages` for `query`; ties keep the first-stage order."""

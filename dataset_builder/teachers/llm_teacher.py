@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
-from dataset_builder.teachers import TeacherAnswer
+from dataset_builder.teachers import TeacherAnswer, labelled
 from dataset_builder.teachers.answer_cache import AnswerCache
 from dataset_builder.teachers.chat import ChatAnswer, ChatRequest
 from dataset_builder.teachers.cost import Budget
@@ -59,10 +59,8 @@ class LLMTeacher(ABC):
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank one pool, given in first-stage order."""
         pool = tuple(RetrievedPassage(passage, rank, 0.0) for rank, passage in enumerate(passages, start=1))
-        (labelled,) = self.label([RankingExample(Query("", query), "", pool)])
-        return TeacherAnswer(labelled.teacher_order, labelled.label_status)
+        (example,) = self.label([RankingExample(Query("", query), "", pool)])
+        return TeacherAnswer(example.teacher_order, example.label_status)
 
     def _labelled(self, example: RankingExample, answer: TeacherAnswer) -> RankingExample:
-        return replace(
-            example, teacher_order=answer.order, label_status=answer.label_status, teacher=self.name
-        )
+        return labelled(example, answer, self.name)

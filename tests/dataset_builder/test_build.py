@@ -61,12 +61,18 @@ def test_load_dataset_reads_the_folder_from_elsewhere_with_the_documented_featur
     assert list(features) == [
         "query_id", "query", "query_type", "source_docid", "retriever", "retrieved_passages", "teacher",
     ]  # fmt: skip
+    fields = features["retrieved_passages"]["feature"]
+    assert list(fields) == [
+        "docid", "title", "text", "rank", "teacher_score", "retriever_rank", "retriever_score",
+    ]  # fmt: skip
+    assert fields["teacher_score"]["dtype"] == "float32"
     assert features["query_type"]["names"][0] == "cropped"
     assert len(rows) == 12
     for row in rows:
         ranks = [passage["rank"] for passage in row["retrieved_passages"]]
         assert ranks == list(range(1, len(ranks) + 1))
         assert row["teacher"] == "rank-fusion"
+        assert {passage["teacher_score"] for passage in row["retrieved_passages"]} == {None}
     assert {row["retriever"] for row in rows} == {0, 4, 5, 6}
 
 
@@ -84,6 +90,7 @@ def test_the_card_says_what_the_teacher_is_and_where_the_splits_are(unbroken):
     metadata = yaml.safe_load(card.split("---")[1])
     assert [files["split"] for files in metadata["configs"][0]["data_files"]] == ["train", "test"]
     assert "No language model\nranked these passages." in card
+    assert "`teacher_score` (null: this teacher gives only an order)" in card
     assert "12 queries" in card
 
 

@@ -47,8 +47,21 @@ def test_a_run_becomes_a_dataset_that_keeps_its_order_and_the_first_stages(files
         ("sun", 2, 1),
     ]
     assert passages[0]["retriever_score"] == 8
+    assert [found["teacher_score"] for found in passages] == [None, None]
     assert passages[0]["text"].startswith("Mars is called the red planet")
     assert "imported from TREC runs" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_an_imported_dataset_has_no_teacher_to_order_with(files, tmp_path):
+    assert import_runs(files, tmp_path / "out", "--runs", files / "llm.txt").returncode == 0
+    result = subprocess.run(
+        [sys.executable, "-m", "dataset_builder", "order", str(tmp_path / "out"), "--queries",
+         str(files / "queries.jsonl"), "--run", str(files / "first.txt"), "--output", str(tmp_path / "run.txt")],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "were imported; it has no teacher to ask" in result.stderr
+    assert not (tmp_path / "run.txt").exists()
 
 
 def test_several_runs_of_one_query_stay_in_one_split(files, tmp_path):
