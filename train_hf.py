@@ -74,6 +74,7 @@ def train(stage: Stage, recipe: list[Stage]) -> None:
     metrics = {"train_rankings": float(len(rankings))}
     if len(rankings):
         metrics |= trainer.train(resume_from_checkpoint=checkpoint).metrics
+    trainer.judged = None  # what is saved will be ranked, below
     if held_out_rankings is not None:
         metrics |= trainer.evaluate()
     save_student(trainer)

@@ -37,7 +37,7 @@ def test_a_dry_run_of_all_shows_the_plan_and_finds_no_problem(quickstart):
         f"dataset {DATASET}, from {DATASET}",
         f"model {MODEL}, from {MODEL}",
         "space twolar/reranker, from spaces_demo",
-        "  90,868,400  model.safetensors",
+        "  90,276,960  model.safetensors",
         "  left out: checkpoint-5/, training_args.bin",
     ):
         assert line in result.stdout

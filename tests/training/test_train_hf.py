@@ -81,15 +81,13 @@ def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t
     assert list((tmp_path / "out").rglob("events.out.tfevents.*"))
     assert metrics["eval_loss"] > 0
     assert 0 <= metrics["eval_ndcg@10"] <= 1
-    # One relevant passage of three: first, second or third.
-    assert round(metrics["eval_collection_ndcg@10"], 4) in (1.0, 0.6309, 0.5)
     verdict = json.loads((tmp_path / "out" / "training_run.json").read_text())["verdict"]
     judged, teachers_order = verdict["changes"]
     start = TwolarForReranking.from_backbone(
         json.loads((tmp_path / "out" / "training_run.json").read_text())["base_model"]
     )
     assert judged["start"] == pytest.approx(ndcg_of(start))
-    assert judged["end"] == pytest.approx(metrics["eval_collection_ndcg@10"])
+    assert judged["end"] == pytest.approx(ndcg_of(TwolarForReranking.from_pretrained(tmp_path / "out")))
     assert teachers_order["end"] == pytest.approx(metrics["eval_ndcg@10"], abs=1e-4)
     last = result.stdout.strip().splitlines()[-1]
     assert last.startswith(
@@ -297,8 +295,8 @@ def test_a_collections_measure_that_stays_the_same_ends_the_training_early(ranki
     state = json.loads((tmp_path / "out" / "trainer_state.json").read_text())
     evaluations = [entry for entry in state["log_history"] if "eval_collection_ndcg@10" in entry]
     assert state["best_metric"] == 1.0
-    # The first is the best one, the second no better: the end; and one more of the best checkpoint.
-    assert len(evaluations) == 3
+    # The first is the best one, the second no better: the end.
+    assert len(evaluations) == 2
 
 
 @pytest.mark.slow
