@@ -44,12 +44,9 @@ $(RESULTS)/results.json: $(STUDENT)/all_results.json
 		> $(RESULTS)/evaluation.log
 
 ## Distil rankings that an LLM has made already. RUNS: TREC runs of its rankings; QUERIES: queries.jsonl; CORPUS: their
-## passages; FIRST_STAGE: the run it reranked; UNLABELLED: passages for the first step, any corpus of the same kind.
+## passages; FIRST_STAGE: the run it reranked.
 distil-runs: setup
-	$(foreach name,RUNS QUERIES CORPUS FIRST_STAGE UNLABELLED,$(if $($(name)),,$(error give $(name)=...; see README, Training)))
-	@$(RUN) -m dataset_builder build --profile offline --corpus $(UNLABELLED) --exclude_queries $(QUERIES) \
-		--num_queries 2400 --output_dir twolar/pools
-	@test -f twolar/minilm-pools/all_results.json || $(RUN) train_hf.py training/pools.yaml
+	$(foreach name,RUNS QUERIES CORPUS FIRST_STAGE,$(if $($(name)),,$(error give $(name)=...; see README, Training)))
 	@$(RUN) -m dataset_builder import-runs --runs $(RUNS) --queries $(QUERIES) --corpus $(CORPUS) \
 		--first_stage $(FIRST_STAGE) --output_dir twolar/llm-runs
 	@test -f twolar/minilm-llm-runs/all_results.json || $(RUN) train_hf.py training/llm_runs.yaml

@@ -30,7 +30,7 @@ from training.resume import (
     was_finished,
 )
 from training.settings import settings_of
-from training.student import add_adapters, load_student, save_student
+from training.student import add_adapters, load_student, save_student, set_dropout
 from training.trainer import RankingTrainer, ndcg_at_10
 from training.verdict import give_verdict
 
@@ -58,6 +58,7 @@ def train(stage: Stage, recipe: list[Stage]) -> None:
 
     set_seed(arguments.seed)
     model = load_student(stage.model)
+    set_dropout(model, stage.model.dropout)
     pools = RankingPools(rankings, stage.data.num_passages, arguments.seed, keep_source=loss.reads_source)
     trainer = RankingTrainer(
         model=add_adapters(model, stage.model) if stage.model.use_peft else model,

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -13,6 +13,8 @@ from training.losses import LOSSES, parse_loss
 
 # A settings file's key for the trainings that follow one another; each holds what it changes.
 STAGES = "stages"
+# What shapes the first stage's start, and is part of the student from then on.
+OF_A_START: dict[str, None] = dict.fromkeys(("num_layers", "layers", "prompt_template", "answer_words"))
 
 
 @dataclass
@@ -46,6 +48,12 @@ class ModelArguments:
         default=None,
         metadata={
             "help": "causal language models: the words for not relevant and relevant, for instance: no yes"
+        },
+    )
+    dropout: float | None = field(
+        default=None,
+        metadata={
+            "help": "of the backbone while training; 0 suits scores that a student is to match; default: its own"
         },
     )
     max_length: int = field(default=500, metadata={"help": "tokens of query and passage; the passage is cut"})
@@ -186,7 +194,8 @@ def _follow(flags: Sequence[list[str]]) -> list[Stage]:
         start = ["--model_name_or_path", str(stages[-1].folder)] if stages else []
         is_last = number == len(flags)
         output = [] if is_last else ["--output_dir", str(last.folder / f"stage-{number}")]
-        stages.append(_parse(own + start + output))
+        stage = _parse(own + start + output)
+        stages.append(replace(stage, model=replace(stage.model, **OF_A_START)) if stages else stage)
     return stages
 
 
@@ -207,6 +216,8 @@ def _check(model: ModelArguments, data: DataArguments, training: DistillationArg
         raise InputError("--num_layers and --layers both say which layers to keep; give one")
     if model.answer_words is not None and len(model.answer_words) != 2:
         raise InputError("--answer_words takes two words: not relevant, then relevant")
+    if model.dropout is not None and not 0 <= model.dropout < 1:
+        raise InputError(f"--dropout {model.dropout} is not a probability, from 0 to below 1")
     if not 0 <= data.held_out < 1:
         raise InputError(f"--held_out {data.held_out} is not a share of the queries, from 0 to below 1")
     if data.num_passages < 2:

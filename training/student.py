@@ -12,6 +12,8 @@ from modeling_twolar import TwolarForReranking, load_reranker
 from training.arguments import ModelArguments, Stage
 
 ADAPTER = "adapter"
+# How attention layers call a probability that they keep as a number.
+DROPOUTS = ("dropout", "dropout_prob", "attention_dropout")
 
 
 def load_student(arguments: ModelArguments) -> TwolarForReranking:
@@ -39,6 +41,18 @@ def on_device(model: TwolarForReranking, stage: Stage) -> TwolarForReranking:
     """`model` where the stage trains."""
     nn.Module.to(model, stage.training.device)
     return model
+
+
+def set_dropout(model: TwolarForReranking, probability: float | None) -> None:
+    """Have `model` drop with this probability while it is trained, everywhere; None leaves it as it is."""
+    if probability is None:
+        return
+    for part in model.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = probability
+        for name in DROPOUTS:
+            if isinstance(getattr(part, name, None), float):
+                setattr(part, name, probability)
 
 
 def add_adapters(model: TwolarForReranking, arguments: ModelArguments) -> PeftModel:

@@ -59,10 +59,11 @@ def deep_t5(tiny_t5):
     return folder
 
 
-def test_evenly_spaced_layers_begin_with_the_first():
+def test_evenly_spaced_layers_begin_with_the_first_and_end_with_the_last():
     assert evenly_spaced(1, 6) == [0]
-    assert evenly_spaced(3, 6) == [0, 2, 4]
-    assert evenly_spaced(4, 6) == [0, 1, 3, 4]
+    assert evenly_spaced(3, 6) == [0, 2, 5]
+    assert evenly_spaced(4, 6) == [0, 1, 3, 5]
+    assert evenly_spaced(6, 12) == [0, 2, 4, 6, 8, 11]
     assert evenly_spaced(6, 6) == [0, 1, 2, 3, 4, 5]
     for wrong in (0, -1, 7):
         with pytest.raises(ValueError, match=f"num_layers {wrong} is not from 1 to 6, the backbone's layers"):

@@ -12,6 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModel
 
+from dataset_builder.errors import InputError
 from modeling_twolar import TwolarForReranking
 from tests.conftest import PLANETS
 from training.arguments import parse_arguments
@@ -224,6 +225,24 @@ def test_a_recipe_of_two_stages_goes_on_from_the_first_and_is_judged_against_its
     assert "was trained with --loss listnet, not listmle" in error
 
 
+def test_what_shapes_a_start_is_not_asked_of_the_stages_after_it(tmp_path):
+    settings = tmp_path / "recipe.yaml"
+    settings.write_text(
+        f"model_name_or_path: m\ndataset_name: d\nlayers: [0, 5]\noutput_dir: {tmp_path}\n"
+        "stages: [{loss: infonce}, {learning_rate: 1.0e-6, dataset_name: e}]\n"
+    )
+    first, second = parse_arguments([str(settings), "--seed", "7"])
+    assert (first.model.model_name_or_path, first.model.layers) == ("m", [0, 5])
+    assert (second.model.model_name_or_path, second.model.layers) == (str(tmp_path / "stage-1"), None)
+    assert (first.folder, second.folder) == (tmp_path / "stage-1", tmp_path)
+    assert (first.training.loss, second.training.loss) == ("infonce", "ranknet")
+    assert (first.data.dataset_name, second.data.dataset_name) == ("d", "e")
+    assert (first.training.seed, second.training.learning_rate) == (7, 1e-6)
+    settings.write_text("model_name_or_path: m\ndataset_name: d\nstages: ranknet\n")
+    with pytest.raises(InputError, match="stages must be a list"):
+        parse_arguments([str(settings)])
+
+
 def test_a_merged_student_lies_between_start_and_end_and_is_not_below_the_start(rankings, tiny_t5, tmp_path):
     """With a rate that destroys the student, the start is what is left."""
     backbone = tiny_t5(False, "gated-gelu")
@@ -394,6 +413,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
         (("--prompt_template", "{query} {passage}"), "model "),
         (("--answer_words", "no"), "--answer_words takes two words"),
         (("--held_out", "1"), "--held_out 1.0 is not a share"),
+        (("--dropout", "1.5"), "--dropout 1.5 is not a probability"),
         (("--num_passages", "1"), "--num_passages 1: a ranking has at least 2 passages"),
         (("--early_stopping_patience", "2"), "--early_stopping_patience needs --load_best_model_at_end"),
         (("--use_peft", "True", "--lora_target_modules", "nothing"), "--lora_target_modules: "),
