@@ -13,8 +13,6 @@ from training.losses import LOSSES, parse_loss
 
 # A settings file's key for the trainings that follow one another; each holds what it changes.
 STAGES = "stages"
-# What shapes the first stage's start, and is part of the student from then on.
-OF_A_START: dict[str, None] = dict.fromkeys(("num_layers", "layers", "prompt_template", "answer_words"))
 
 
 @dataclass
@@ -53,7 +51,7 @@ class ModelArguments:
     dropout: float | None = field(
         default=None,
         metadata={
-            "help": "of the backbone while training; 0 suits scores that a student is to match; default: its own"
+            "help": "of the backbone in training; 0 suits scores that a student is to match; default: its own"
         },
     )
     max_length: int = field(default=500, metadata={"help": "tokens of query and passage; the passage is cut"})
@@ -195,8 +193,14 @@ def _follow(flags: Sequence[list[str]]) -> list[Stage]:
         is_last = number == len(flags)
         output = [] if is_last else ["--output_dir", str(last.folder / f"stage-{number}")]
         stage = _parse(own + start + output)
-        stages.append(replace(stage, model=replace(stage.model, **OF_A_START)) if stages else stage)
+        stages.append(_as_it_is(stage) if stages else stage)
     return stages
+
+
+def _as_it_is(stage: Stage) -> Stage:
+    """The stage without what shapes a start: that is part of the student by now."""
+    model = replace(stage.model, num_layers=None, layers=None, prompt_template=None, answer_words=None)
+    return replace(stage, model=model)
 
 
 def _parse(flags: Sequence[str]) -> Stage:

@@ -15,7 +15,8 @@ from transformers import AutoModel
 from dataset_builder.errors import InputError
 from modeling_twolar import TwolarForReranking
 from tests.conftest import PLANETS
-from training.arguments import parse_arguments
+from training.arguments import ModelArguments, parse_arguments
+from training.student import load_student
 
 ROOT = Path(__file__).parents[2]
 
@@ -404,17 +405,10 @@ def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--loss", "hinge"), "--loss hinge: "),
         (("--loss", "ranknet+0.1*mse"), "--loss ranknet+0.1*mse needs the teacher's scores"),
         (("--loss", "infonce"), "--loss infonce needs queries whose source_docid is among their passages"),
         (("--num_layers", "3"), "model "),
-        (("--num_layers", "1", "--layers", "0"), "--num_layers and --layers both say which layers to keep"),
-        (("--layers", "1", "0"), "model "),
         (("--prompt_template", "{query} {passage}"), "model "),
-        (("--answer_words", "no"), "--answer_words takes two words"),
-        (("--held_out", "1"), "--held_out 1.0 is not a share"),
-        (("--dropout", "1.5"), "--dropout 1.5 is not a probability"),
-        (("--num_passages", "1"), "--num_passages 1: a ranking has at least 2 passages"),
         (("--early_stopping_patience", "2"), "--early_stopping_patience needs --load_best_model_at_end"),
         (("--use_peft", "True", "--lora_target_modules", "nothing"), "--lora_target_modules: "),
         (("--learning_rate", "1e30"), "the loss is nan"),
@@ -427,6 +421,41 @@ def test_a_training_that_cannot_work_says_why(rankings, tiny_t5, tmp_path, flags
     assert len(errors) == 1 and errors[0].startswith(f"error: {message}"), result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "out" / "all_results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--loss", "hinge"), "--loss 'hinge' is not one of ranknet, listnet"),
+        (("--loss", "kl", "--temperature", "0"), "temperature"),
+        (("--num_layers", "1", "--layers", "0"), "--num_layers and --layers both say which layers to keep"),
+        (("--answer_words", "no"), "--answer_words takes two words"),
+        (("--held_out", "1"), "--held_out 1.0 is not a share"),
+        (("--dropout", "1.5"), "--dropout 1.5 is not a probability"),
+        (("--num_passages", "1"), "--num_passages 1: a ranking has at least 2 passages"),
+        (("--max_train_samples", "-1"), "--max_train_samples -1 is below 0"),
+    ],
+)
+def test_a_value_that_cannot_be_is_one_line_before_anything_is_loaded(flags, message):
+    with pytest.raises(InputError) as refused:
+        parse_arguments(["--model_name_or_path", "m", "--dataset_name", "d", *flags])
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layers": [1, 0]}, "layers [1, 0] are not ascending numbers below 2, the backbone's layers"),
+        ({"layers": [2]}, "below 2, the backbone's layers"),
+        ({"num_layers": 0}, "num_layers 0 is not from 1 to 2"),
+        ({"answer_words": ["no", "yes"]}, "answer_words are for causal language models"),
+        ({"score_strategy": "sum"}, "score_strategy 'sum' is not one of"),
+    ],
+)
+def test_a_start_that_cannot_be_is_one_line(settings, message, tiny_t5):
+    with pytest.raises(InputError, match="cannot be used") as refused:
+        load_student(ModelArguments(str(tiny_t5(False, "gated-gelu")), **settings))
+    assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_an_unknown_flag_is_refused_with_exit_code_2(rankings, tiny_t5, tmp_path):
