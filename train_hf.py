@@ -75,16 +75,13 @@ def train(stage: Stage, recipe: list[Stage]) -> None:
     metrics = {"train_rankings": float(len(rankings))}
     if len(rankings):
         metrics |= trainer.train(resume_from_checkpoint=checkpoint).metrics
-    trainer.judged = None  # what is saved will be ranked, below
-    if held_out_rankings is not None:
-        metrics |= trainer.evaluate()
     save_student(trainer)
     trainer.save_state()
     if trainer.is_world_process_zero():
         student, weight = load_saved(stage, recipe[0].model, held_out)
         verdict = give_verdict(start, held_out.measure(student), arguments.seed, weight)
         write_training_run(recipe, stage, rankings, held_out_rankings, verdict)
-        plot_training(trainer.state.log_history, stage.folder)
+        plot_training(trainer.state.log_history, verdict, stage.folder)
         mark_finished(stage, settings)
     trainer.log_metrics("all", metrics)
     trainer.save_metrics("all", metrics)

@@ -21,7 +21,6 @@ TEMPLATE = "model_card.md.jinja"
 # The Hub's name of what comes from a PyPI package.
 HUB_NAMES = {PACKAGED_MINILM: f"sentence-transformers/{PACKAGED_MINILM}"}
 CONFIG_FIELDS = ("score_strategy", "readout", "backbone_config", "dtype")
-EVAL_METRICS = ("eval_loss", "eval_ndcg@10")
 METRICS = ("train_loss", "train_runtime", "train_samples_per_second")
 
 
@@ -55,8 +54,6 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     _require(folder / "trainer_state.json", state, ("global_step",))
     _require(folder / "tokenizer_config.json", tokenizer, ("model_max_length",))
     run = read_training_run(folder)
-    if run.num_eval_queries:
-        _require(folder / "all_results.json", metrics, EVAL_METRICS)
     return Checkpoint(
         folder=folder,
         config=config,

@@ -1,4 +1,4 @@
-"""The course of a training as a picture: loss, and nDCG@10 against the teacher's order."""
+"""The course of a training as a picture: loss, and nDCG@10 against the teacher's order on held-out queries."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,16 +8,26 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from training.held_out import TEACHERS_ORDER
+from training.verdict import Verdict
+
 FILE_NAME = "training.png"
-CURVES = {"loss": "loss, train", "eval_loss": "loss, test", "eval_ndcg@10": "nDCG@10, test"}
+NDCG = "eval_ndcg@10"
+CURVES = {"loss": "loss, train", "eval_loss": "loss, held out", NDCG: "nDCG@10, held out"}
 
 
-def plot_training(history: Sequence[dict[str, float]], folder: Path) -> None:
-    """Write `training.png` from a Trainer's `log_history`: losses to the left, nDCG@10 to the right."""
+def plot_training(history: Sequence[dict[str, float]], verdict: Verdict, folder: Path) -> None:
+    """Write `training.png` from a Trainer's `log_history`: losses to the left, nDCG@10 to the right.
+
+    The latter begins at the start and ends at what was saved, as `verdict` has them.
+    """
     figure, left = plt.subplots(figsize=(7, 4))
     right = left.twinx()
     for number, (name, label) in enumerate(CURVES.items()):
         points = [(entry["step"], entry[name]) for entry in history if name in entry]
+        if name == NDCG:
+            last = max((entry["step"] for entry in history), default=0)
+            points = sorted(points + _ends(verdict, last), key=lambda point: point[0])
         if points:
             axis = right if "ndcg" in name else left
             axis.plot(*zip(*points, strict=True), marker=".", color=f"C{number}", label=label)
@@ -27,3 +37,8 @@ def plot_training(history: Sequence[dict[str, float]], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / FILE_NAME, dpi=150)
     plt.close(figure)
+
+
+def _ends(verdict: Verdict, last: float) -> list[tuple[float, float]]:
+    changes = [change for change in verdict.changes if change.measured_on == TEACHERS_ORDER]
+    return [point for change in changes for point in ((0, change.start), (last, change.end))]

@@ -81,8 +81,7 @@ def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t
     history = json.loads((tmp_path / "out" / "trainer_state.json").read_text())["log_history"]
     losses = [entry["loss"] for entry in history if "loss" in entry]
     assert list((tmp_path / "out").rglob("events.out.tfevents.*"))
-    assert metrics["eval_loss"] > 0
-    assert 0 <= metrics["eval_ndcg@10"] <= 1
+    assert metrics["train_rankings"] == 12
     verdict = json.loads((tmp_path / "out" / "training_run.json").read_text())["verdict"]
     judged, teachers_order = verdict["changes"]
     start = TwolarForReranking.from_backbone(
@@ -90,7 +89,7 @@ def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t
     )
     assert judged["start"] == pytest.approx(ndcg_of(start))
     assert judged["end"] == pytest.approx(ndcg_of(TwolarForReranking.from_pretrained(tmp_path / "out")))
-    assert teachers_order["end"] == pytest.approx(metrics["eval_ndcg@10"], abs=1e-4)
+    assert 0 < teachers_order["end"] <= 1 and teachers_order["num_queries"] == 1
     last = result.stdout.strip().splitlines()[-1]
     assert last.startswith(
         f"{verdict['word']}: the student against its start: nDCG@10 {judged['start']:.4f} → "
@@ -373,7 +372,9 @@ def test_the_best_checkpoint_is_kept_and_training_stops_early(rankings, tiny_t5,
     evaluations = [entry["eval_ndcg@10"] for entry in state["log_history"] if "eval_ndcg@10" in entry]
     assert len(evaluations) < 30
     assert state["best_metric"] == max(evaluations)
-    assert evaluations[-1] == state["best_metric"]  # that of the best checkpoint, loaded again
+    verdict = json.loads((tmp_path / "out" / "training_run.json").read_text())["verdict"]
+    # What was saved is the best checkpoint, not the last one.
+    assert verdict["changes"][0]["end"] == pytest.approx(state["best_metric"], abs=1e-4)
 
 
 def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
