@@ -12,7 +12,8 @@ DATASET, MODEL, SPACE = "dataset", "model", "space"
 CARD = "README.md"
 # What runs leave beside their results: stage files, checkpoints to resume from, locks, the Trainer's pickle.
 LEFT_OUT = (
-    "build", "checkpoint-*", "runs", "__pycache__", ".cache", ".git", "*.lock", "*.unfinished*", "training_args.bin",
+    "build", "checkpoint-*", "stage-*", "runs", "__pycache__", ".cache", ".git", "*.lock", "*.unfinished*",
+    "training_args.bin", "training_settings.json", "start.json",
 )  # fmt: skip
 PICKLES = ("*.bin", "*.pkl", "*.pickle", "*.pt", "*.pth", "*.ckpt", "*.joblib")
 
