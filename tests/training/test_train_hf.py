@@ -1,14 +1,11 @@
-"""`train_hf.py` as a user runs it: a small T5 on a small dataset, saved, loaded, resumed, and refused."""
+"""`train_hf.py` as a user runs it: a small student on a small dataset, saved, merged, judged, in stages."""
 
 import json
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from datasets import Dataset, DatasetDict
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModel
@@ -16,52 +13,8 @@ from transformers import AutoModel
 from dataset_builder.errors import InputError
 from modeling_twolar import TwolarForReranking
 from tests.conftest import PLANETS
-from training.arguments import ModelArguments, parse_arguments
-from training.student import load_student
-
-ROOT = Path(__file__).parents[2]
-
-
-def row(number):
-    shown = PLANETS[number % 5 : number % 5 + 5]
-    passages = [
-        {"docid": docid, "text": text, "rank": rank} for rank, (docid, text) in enumerate(shown, start=1)
-    ]
-    return {"query_id": f"q{number}", "query": shown[0][1].split(".")[0], "retrieved_passages": passages}
-
-
-@pytest.fixture(scope="module")
-def rankings(tmp_path_factory):
-    """The columns of the authors' released dataset, and no more."""
-    folder = tmp_path_factory.mktemp("rankings")
-    dataset = DatasetDict(
-        train=Dataset.from_list([row(n) for n in range(12)]), test=Dataset.from_list([row(3)])
-    )
-    for split, rows in dataset.items():
-        (folder / "data").mkdir(exist_ok=True)
-        rows.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
-    return folder
-
-
-def ndcg_of(model):
-    """Of the one judged query: of sun, mars and moon, mars is relevant."""
-    texts = dict(PLANETS)
-    ranking = model.rank("red planet", [texts[docid] for docid in ("sun", "mars", "moon")])
-    return (1.0, 0.6309297535714575, 0.5)[[found["corpus_id"] for found in ranking].index(1)]
-
-
-def errors_of(result):
-    assert result.returncode == 2, result.stderr
-    return [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-
-
-def train(rankings, backbone, output, *flags):
-    return subprocess.run(
-        [sys.executable, "train_hf.py", "--model_name_or_path", str(backbone), "--dataset_name", str(rankings),
-         "--output_dir", str(output), "--gradient_accumulation_steps", "2", "--learning_rate", "1e-3",
-         "--report_to", "none", "--use_cpu", "True", *flags],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+from tests.training.conftest import ROOT, errors_of, ndcg_of, train
+from training.arguments import parse_arguments
 
 
 def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t5, tmp_path):
@@ -101,33 +54,6 @@ def test_training_writes_a_checkpoint_that_loads_and_has_learnt(rankings, tiny_t
     assert losses[-1] < losses[0]
 
 
-def test_a_resumed_run_ends_in_bit_identical_weights(rankings, tiny_t5, tmp_path):
-    backbone = tiny_t5(False, "gated-gelu")
-    flags = ("--num_train_epochs", "2", "--save_strategy", "steps", "--save_steps", "3")
-    assert train(rankings, backbone, tmp_path / "whole", *flags).returncode == 0
-    checkpoint = tmp_path / "whole" / "checkpoint-3"
-    result = train(
-        rankings, backbone, tmp_path / "resumed", *flags, "--resume_from_checkpoint", str(checkpoint)
-    )
-    assert result.returncode == 0, result.stderr
-    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "resumed"))
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    started = load_file(checkpoint / "model.safetensors")
-    assert not all(torch.equal(whole[name], started[name]) for name in whole)
-
-
-def test_an_interrupted_run_continues_by_itself_where_it_stopped(rankings, tiny_t5, tmp_path):
-    backbone = tiny_t5(False, "gated-gelu")
-    flags = ("--save_strategy", "steps", "--save_steps", "3")
-    assert train(rankings, backbone, tmp_path / "out", *flags, "--num_train_epochs", "1").returncode == 0
-    for name in ("all_results.json", "model.safetensors"):
-        (tmp_path / "out" / name).unlink()
-    result = train(rankings, backbone, tmp_path / "out", *flags, "--num_train_epochs", "1")
-    assert result.returncode == 0, result.stderr
-    assert "continuing from" in result.stdout
-    assert (tmp_path / "out" / "model.safetensors").is_file()
-
-
 def test_adapters_are_saved_and_merged_into_a_checkpoint_that_automodel_loads(rankings, tiny_t5, tmp_path):
     backbone = tiny_t5(False, "gated-gelu")
     flags = ("--use_peft", "True", "--num_train_epochs", "2", "--loss", "listmle", "--passages_per_chunk", "2",
@@ -144,36 +70,6 @@ def test_adapters_are_saved_and_merged_into_a_checkpoint_that_automodel_loads(ra
         torch.testing.assert_close(adapted(**batch).logits[:, 0], merged, atol=1e-4, rtol=0)
     assert not torch.allclose(merged, untrained, atol=1e-3)
     assert (tmp_path / "out" / "training.png").stat().st_size > 1000
-
-
-def test_a_run_goes_on_only_with_the_settings_and_the_data_it_began_with(rankings, tiny_t5, tmp_path):
-    backbone, out = tiny_t5(False, "gated-gelu"), tmp_path / "out"
-    flags = ("--save_strategy", "steps", "--save_steps", "3", "--num_train_epochs", "1")
-    assert train(rankings, backbone, out, *flags).returncode == 0
-    for name in ("all_results.json", "model.safetensors"):
-        (out / name).unlink()
-    other = tmp_path / "other"
-    Dataset.from_list([row(n) for n in range(11)]).to_parquet(other / "train.parquet")
-    before = {path.name for path in out.rglob("*")}
-    for changed, names in [
-        (("--loss", "listnet"), "--loss ranknet, not listnet"),
-        (("--learning_rate", "1e-4"), "--learning_rate 0.001, not 0.0001"),
-        (("--num_passages", "4"), "--num_passages 30, not 4"),
-        (("--dataset_name", str(other)), "--dataset_name "),
-        (("--num_layers", "1"), "--num_layers None, not 1"),
-        (("--resume_from_checkpoint", str(out / "checkpoint-3"), "--seed", "7"), "--seed 42, not 7"),
-    ]:
-        (error,) = errors_of(train(rankings, backbone, out, *flags, *changed))
-        assert f"was trained with {names}" in error
-    (out / "checkpoint-6" / "training_settings.json").unlink()
-    (error,) = errors_of(
-        train(rankings, backbone, out, *flags, "--resume_from_checkpoint", str(out / "checkpoint-6"))
-    )
-    assert "is no whole checkpoint" in error
-    assert {path.name for path in out.rglob("*")} == before
-    result = train(rankings, backbone, out, *flags)
-    assert result.returncode == 0 and "continuing from" in result.stdout and "checkpoint-3" in result.stdout
-    assert "measuring the start" not in result.stdout  # it was, and is kept
 
 
 def test_a_compact_student_has_the_layers_it_was_asked_for(rankings, tiny_t5, tmp_path):
@@ -376,107 +272,3 @@ def test_the_best_checkpoint_is_kept_and_training_stops_early(rankings, tiny_t5,
     verdict = json.loads((tmp_path / "out" / "training_run.json").read_text())["verdict"]
     # What was saved is the best checkpoint, not the last one.
     assert verdict["changes"][0]["end"] == pytest.approx(state["best_metric"], abs=1e-4)
-
-
-def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
-    backbone = tiny_t5(False, "gated-gelu")
-    without = tmp_path / "without"
-    without.mkdir()
-    Dataset.from_list([{"query": "q"}]).to_parquet(without / "train.parquet")
-    single = tmp_path / "single"
-    single.mkdir()
-    Dataset.from_list([{**row(0), "retrieved_passages": row(0)["retrieved_passages"][:1]}]).to_parquet(
-        single / "train.parquet"
-    )
-    (tmp_path / "used").mkdir()
-    (tmp_path / "used" / "all_results.json").write_text("{}")
-    for dataset, model, output, message in [
-        (tmp_path / "nothing", backbone, "o1", "cannot be read"),
-        (without, backbone, "o2", "lacks the column 'query_id'"),
-        (single, backbone, "o3", "no query with two passages is left"),
-        (rankings, tmp_path / "no-model", "o4", "cannot be loaded"),
-        (rankings, backbone, "used", "holds a finished training"),
-    ]:
-        result = train(dataset, model, tmp_path / output)
-        assert result.returncode == 2, result.stderr
-        errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1 and message in errors[0], result.stderr
-    assert (tmp_path / "used" / "all_results.json").read_text() == "{}"
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (("--loss", "ranknet+0.1*mse"), "--loss ranknet+0.1*mse needs the teacher's scores"),
-        (("--loss", "infonce"), "--loss infonce needs queries whose source_docid is among their passages"),
-        (("--num_layers", "3"), "model "),
-        (("--prompt_template", "{query} {passage}"), "model "),
-        (("--early_stopping_patience", "2"), "--early_stopping_patience needs --load_best_model_at_end"),
-        (("--use_peft", "True", "--lora_target_modules", "nothing"), "--lora_target_modules: "),
-        (("--learning_rate", "1e30"), "the loss is nan"),
-    ],
-)
-def test_a_training_that_cannot_work_says_why(rankings, tiny_t5, tmp_path, flags, message):
-    result = train(rankings, tiny_t5(False, "gated-gelu"), tmp_path / "out", *flags)
-    assert result.returncode == 2, result.stderr
-    errors = re.findall("error: .*", result.stderr)  # behind a progress bar, once training has begun
-    assert len(errors) == 1 and errors[0].startswith(f"error: {message}"), result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "out" / "all_results.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (("--loss", "hinge"), "--loss 'hinge' is not one of ranknet, listnet"),
-        (("--loss", "kl", "--temperature", "0"), "temperature"),
-        (("--num_layers", "1", "--layers", "0"), "--num_layers and --layers both say which layers to keep"),
-        (("--answer_words", "no"), "--answer_words takes two words"),
-        (("--held_out", "1"), "--held_out 1.0 is not a share"),
-        (("--dropout", "1.5"), "--dropout 1.5 is not a probability"),
-        (("--num_passages", "1"), "--num_passages 1: a ranking has at least 2 passages"),
-        (("--max_train_samples", "-1"), "--max_train_samples -1 is below 0"),
-    ],
-)
-def test_a_value_that_cannot_be_is_one_line_before_anything_is_loaded(flags, message):
-    with pytest.raises(InputError) as refused:
-        parse_arguments(["--model_name_or_path", "m", "--dataset_name", "d", *flags])
-    assert message in str(refused.value) and "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"layers": [1, 0]}, "layers [1, 0] are not ascending numbers below 2, the backbone's layers"),
-        ({"layers": [2]}, "below 2, the backbone's layers"),
-        ({"num_layers": 0}, "num_layers 0 is not from 1 to 2"),
-        ({"answer_words": ["no", "yes"]}, "answer_words are for causal language models"),
-        ({"score_strategy": "sum"}, "score_strategy 'sum' is not one of"),
-    ],
-)
-def test_a_start_that_cannot_be_is_one_line(settings, message, tiny_t5):
-    with pytest.raises(InputError, match="cannot be used") as refused:
-        load_student(ModelArguments(str(tiny_t5(False, "gated-gelu")), **settings))
-    assert message in str(refused.value) and "\n" not in str(refused.value)
-
-
-def test_an_unknown_flag_is_refused_with_exit_code_2(rankings, tiny_t5, tmp_path):
-    result = train(rankings, tiny_t5(True, "relu"), tmp_path / "out", "--no_such_flag", "1")
-    assert result.returncode == 2
-    assert "error: unknown argument --no_such_flag" in result.stderr
-
-
-def test_arguments_come_from_yaml_and_flags_override_them(tmp_path):
-    (tmp_path / "a.yaml").write_text(
-        "model_name_or_path: m\ndataset_name: d\nlearning_rate: 1.0e-4\nretrievers: [bm25]\n"
-    )
-    (stage,) = parse_arguments([str(tmp_path / "a.yaml"), "--dataset_name", "other", "--use_cpu", "True"])
-    model, data, training = stage.model, stage.data, stage.training
-    assert (model.model_name_or_path, data.dataset_name, data.retrievers) == ("m", "other", ["bm25"])
-    assert training.learning_rate == 1e-4
-    assert (training.gradient_accumulation_steps, training.max_grad_norm, training.num_train_epochs) == (
-        32,
-        1.0,
-        1.0,
-    )
-    assert (data.num_passages, model.max_length, model.score_strategy) == (30, 500, "difference")
