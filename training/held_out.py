@@ -39,8 +39,13 @@ class HeldOut:
         """The held-out rankings, and the collection of `--eval_collection`.
 
         Raises:
-            InputError: for a collection or run that cannot be read.
+            InputError: for a collection or run that cannot be read, or a merge without queries to choose its share on.
         """
+        if stage.training.merge_with_start and rankings is None:
+            raise InputError(
+                f"--merge_with_start chooses on held-out queries, and of {stage.data.dataset_name} none is held out; "
+                "give --held_out above 0, or a dataset with more than one query"
+            )
         if not stage.data.eval_collection:
             return cls(rankings, None, stage.model.max_length)
         with PartialState().main_process_first():

@@ -41,6 +41,10 @@ def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
     ("flags", "message"),
     [
         (("--loss", "ranknet+0.1*mse"), "--loss ranknet+0.1*mse needs the teacher's scores"),
+        (
+            ("--merge_with_start", "True", "--eval_split", "none", "--held_out", "0"),
+            "--merge_with_start chooses on held-out queries",
+        ),
         (("--loss", "infonce"), "--loss infonce needs queries whose source_docid is among their passages"),
         (("--num_layers", "3"), "model "),
         (("--prompt_template", "{query} {passage}"), "model "),
