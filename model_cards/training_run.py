@@ -1,7 +1,6 @@
 """What a training ran with: written beside its checkpoint, read by the model card."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from datasets import Dataset
 
 from dataset_builder.errors import InputError
 from evaluation.provenance import provenance
+from evaluation.results_folder import write_text
 from training.arguments import Stage
 from training.settings import Value, arguments_of
 from training.verdict import Verdict, read_verdict
@@ -58,10 +58,7 @@ def write_training_run(
         "verdict": verdict.to_json(),
         **provenance("train_hf"),
     }
-    path = stage.folder / FILE_NAME
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    write_text(stage.folder / FILE_NAME, json.dumps(record, indent=2, ensure_ascii=False))
 
 
 def read_training_run(checkpoint: Path) -> TrainingRun:

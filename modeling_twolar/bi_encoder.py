@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.functional import normalize
 from transformers import PreTrainedModel
 
+from .pooling import masked_mean, pool
+
 QUERY_SEGMENT, PASSAGE_SEGMENT = 0, 1
 
 
@@ -92,7 +94,7 @@ class BiEncoder(nn.Module):
         hidden = backbone(input_ids=texts.input_ids, attention_mask=texts.real.long()).last_hidden_state
         # A text without tokens is like nothing.
         hidden = hidden.masked_fill(~texts.real[:, :, None], 0.0)
-        pooled = normalize(self._pooled(hidden, texts.real), dim=-1)
+        pooled = normalize(pool(hidden, texts.real, self.pooling), dim=-1)
         matched = self._own_tokens(texts.real) if is_query else texts.real
         return TextVectors(pooled, normalize(hidden, dim=-1), matched)
 
@@ -100,14 +102,6 @@ class BiEncoder(nn.Module):
         """(num_pairs, hidden_size) of as many queries as passages."""
         products = queries.pooled * passages.pooled
         return products + late_interaction(queries, passages) if self.late_interaction else products
-
-    def _pooled(self, hidden: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        if self.pooling == "mean":
-            return masked_mean(hidden, real)
-        if self.pooling == "first_token":
-            return hidden[:, 0]
-        last = real.sum(dim=1) - 1
-        return hidden[torch.arange(len(hidden), device=hidden.device), last]
 
     def _own_tokens(self, real: torch.Tensor) -> torch.Tensor:
         before, after = self.query_frame
@@ -140,9 +134,3 @@ def distinct_texts(texts: Texts) -> tuple[Texts, torch.Tensor]:
     rows = texts.input_ids.masked_fill(~texts.real, -1)
     distinct, which = rows.unique(dim=0, return_inverse=True)
     return Texts(distinct.clamp(min=0), distinct >= 0), which
-
-
-def masked_mean(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean of (batch, length, hidden_size) over the tokens of `mask`, (batch, length)."""
-    weights = mask.to(hidden.dtype)[:, :, None]
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, T5Model
 
-from .bi_encoder import BiEncoder, Comparison, masked_mean
+from .bi_encoder import BiEncoder, Comparison
 from .configuration_twolar import TwolarConfig
 from .packed_t5 import first_decoder_step, is_plain
+from .pooling import pool
 
 
 class DecoderStep(nn.Module):
@@ -50,13 +51,7 @@ class Pooled(nn.Module):
     ) -> torch.Tensor:
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         hidden = backbone(input_ids=input_ids, attention_mask=attention_mask, **segments).last_hidden_state
-        if self.pooling == "mean":
-            return masked_mean(hidden, attention_mask)
-        if self.pooling == "first_token":
-            return hidden[:, 0]
-        positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-        last = (attention_mask * positions).argmax(dim=1)
-        return hidden[torch.arange(len(hidden), device=hidden.device), last]
+        return pool(hidden, attention_mask, self.pooling)
 
 
 class Classifier(nn.Module):

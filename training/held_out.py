@@ -1,7 +1,6 @@
 """What start and student are measured on: queries that no training sees."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from accelerate import PartialState
 from datasets import Dataset
 
 from dataset_builder.errors import InputError
+from evaluation.results_folder import write_text
 from modeling_twolar import TwolarForReranking
 from training.arguments import ModelArguments, Stage
 from training.collator import contents, pool_of
@@ -92,15 +92,8 @@ def measure_start(
         if found is None:
             print("measuring the start", flush=True)
             found = held_out.measure(on_device(load_student(start), stage))
-            _write(stage.folder, settings, found)
+            write_text(stage.folder / START, json.dumps({"settings": settings, "measures": found}))
     return found
-
-
-def _write(folder: Path, settings: Mapping[str, object], measures: Mapping[str, PerQuery]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"{START}.unfinished"
-    unfinished.write_text(json.dumps({"settings": settings, "measures": measures}), encoding="utf-8")
-    os.replace(unfinished, folder / START)
 
 
 def _read(folder: Path, settings: Mapping[str, object]) -> dict[str, PerQuery] | None:

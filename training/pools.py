@@ -6,6 +6,7 @@ import torch
 from datasets import Dataset
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from training.collator import pool_of
 from training.data import SOURCE, Row
 
 
@@ -32,14 +33,13 @@ class RankingPools(torch.utils.data.Dataset[Row]):
         return len(self.rankings)
 
     def __getitem__(self, index: int) -> Row:
-        row = dict(self.rankings[index])
-        pool = sorted(row["retrieved_passages"], key=lambda passage: passage["rank"])
+        row = self.rankings[index]
+        pool = pool_of(row)
         drawn = bands_draw(len(pool), self.num_passages, self._random(row))
-        source = next((i for i, passage in enumerate(pool) if passage["docid"] == row.get(SOURCE)), None)
-        if self.keep_source and source is not None:
-            drawn[band_of(source, len(pool), len(drawn))] = source
-        row["retrieved_passages"] = [pool[index] for index in drawn]
-        return row
+        sources = [place for place, passage in enumerate(pool) if passage["docid"] == row.get(SOURCE)]
+        if self.keep_source and sources:
+            drawn[band_of(sources[0], len(pool), len(drawn))] = sources[0]
+        return {**row, "retrieved_passages": [pool[place] for place in drawn]}
 
     def set_epoch(self, epoch: int) -> None:
         """Draw for this epoch, from 0."""

@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from dataset_builder.errors import InputError
+from evaluation.results_folder import write_text
 from training.arguments import DistillationArguments, Stage
 from training.held_out import LOGS, START
 
@@ -111,7 +112,7 @@ def _is_finished(stage: Stage) -> bool:
 
 
 def _write(folder: Path, settings: Settings) -> None:
-    (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / SETTINGS, json.dumps(settings, indent=2))
 
 
 def _last_whole(folder: Path) -> Path | None:

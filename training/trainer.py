@@ -9,6 +9,7 @@ from transformers.modeling_outputs import ModelOutput
 from transformers.trainer_utils import EvalLoopOutput
 
 from dataset_builder.errors import InputError
+from evaluation.measures import mean
 from training.arguments import DistillationArguments
 from training.judged import JudgedRanking
 from training.losses import RankingLoss
@@ -87,7 +88,7 @@ class RankingTrainer(Trainer):
         if self.judged is not None and output.metrics is not None:
             values = self.judged.ndcg_at_10(self.accelerator.unwrap_model(self.model))
             # Here, and not after `evaluate`: callbacks, early stopping among them, see what is returned here.
-            output.metrics["eval_collection_ndcg@10"] = sum(values.values()) / len(values)
+            output.metrics["eval_collection_ndcg@10"] = mean(values)
         return output
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
