@@ -37,8 +37,8 @@ def keep_layers(backbone: PreTrainedModel, layers: Sequence[int]) -> PreTrainedM
 def evenly_spaced(num_layers: int, total: int) -> list[int]:
     """`num_layers` of `total` layers at even distances, the first and the last among them: 3 of 6 are 0, 2, 5.
 
-    What a backbone's last layer gives is what it was trained for: with it a bi-encoder starts higher (MiniLM's half:
-    0.356 instead of 0.318 of nDCG@10; benchmarks/LOG.md). One layer is the first.
+    What a backbone's last layer gives is what it was trained for: with it a bi-encoder's half starts higher
+    (benchmarks/LOG.md, "which half of the layers?"). One layer is the first.
 
     Raises:
         ValueError: for more layers than there are, or none.

@@ -17,7 +17,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from modeling_twolar import load_reranker
 
 torch.set_num_threads(1)
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
@@ -193,3 +201,12 @@ def save_bert(folder, kind, seed):
     kind(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def small_teacher(tmp_path_factory):
+    """A small seeded TWOLAR checkpoint, of a trained cross-encoder, in a folder of this name."""
+    folder = tmp_path_factory.mktemp("models")
+    start = save_bert(folder / "bert", BertForSequenceClassification, 1)
+    load_reranker(start).save_pretrained(folder / "small-teacher")
+    return folder / "small-teacher"

@@ -138,7 +138,7 @@ class DistillationArguments(TrainingArguments):
         default=False,
         metadata={
             "help": "save a mean of the start's and the trained weights, its weight chosen on the held-out queries "
-            "(WiSE-FT, LM-Cocktail)"
+            "(WiSE-FT, LM-Cocktail); adapter/ of --use_peft stays as it was trained"
         },
     )
     early_stopping_patience: int | None = field(

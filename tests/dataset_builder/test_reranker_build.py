@@ -11,12 +11,11 @@ from array import array
 import pytest
 import torch
 from datasets import load_dataset
-from transformers import BertForSequenceClassification
 
 from dataset_builder.distill20k import check_rows
 from dataset_builder.folder import BuildFolder
 from modeling_twolar import load_reranker
-from tests.conftest import PLANETS, save_bert
+from tests.conftest import PLANETS
 from tests.dataset_builder.test_build import ROOT, command, published, run
 
 
@@ -28,17 +27,9 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    start = save_bert(folder / "start", BertForSequenceClassification, 1)
-    load_reranker(start).save_pretrained(folder / "small-teacher")
-    return folder / "small-teacher"
-
-
-@pytest.fixture(scope="module")
-def built(corpus, checkpoint, tmp_path_factory):
+def built(corpus, small_teacher, tmp_path_factory):
     output = tmp_path_factory.mktemp("built") / "out"
-    result = run(command(corpus, output, "--teacher", f"reranker:{checkpoint}"))
+    result = run(command(corpus, output, "--teacher", f"reranker:{small_teacher}"))
     assert result.returncode == 0, result.stderr
     return output
 
@@ -51,8 +42,8 @@ def rows_of(output):
     return [row for split in load_dataset(str(output)).values() for row in split]
 
 
-def test_each_passage_carries_the_rerankers_own_score_and_they_fall_with_rank(built, checkpoint):
-    rows, model = rows_of(built), load_reranker(checkpoint)
+def test_each_passage_carries_the_rerankers_own_score_and_they_fall_with_rank(built, small_teacher):
+    rows, model = rows_of(built), load_reranker(small_teacher)
     assert len(rows) == 12
     for row in rows:
         passages = row["retrieved_passages"]
@@ -66,7 +57,7 @@ def test_each_passage_carries_the_rerankers_own_score_and_they_fall_with_rank(bu
     assert any(row["retrieved_passages"][0]["retriever_rank"] > 1 for row in rows)
 
 
-def test_what_is_published_names_the_reranker_its_revision_and_no_path_of_this_machine(built, checkpoint):
+def test_what_is_published_names_the_reranker_its_revision_and_no_path_of_this_machine(built, small_teacher):
     card = (built / "README.md").read_text()
     assert "**The teacher is `reranker:small-teacher`**, a reranker" in card
     assert re.search(r"\| small-teacher \| [0-9a-f]{12} \| see where it comes from \|", card)
@@ -74,10 +65,10 @@ def test_what_is_published_names_the_reranker_its_revision_and_no_path_of_this_m
     assert "paid for" not in card
     assert "Rankings of the teacher: 12 ok." in card
     for content in published(built).values():
-        assert str(checkpoint.parent).encode() not in content
+        assert str(small_teacher.parent).encode() not in content
 
 
-def test_inspect_shows_the_scores_and_order_ranks_a_run_by_them(built, checkpoint, tmp_path):
+def test_inspect_shows_the_scores_and_order_ranks_a_run_by_them(built, small_teacher, tmp_path):
     row = next(row for row in rows_of(built) if row["query_id"] == "cropped-0")
     shown = builder("inspect", built, "cropped-0").stdout
     assert "order of reranker:small-teacher:" in shown
@@ -103,8 +94,10 @@ def test_inspect_shows_the_scores_and_order_ranks_a_run_by_them(built, checkpoin
 
 
 @pytest.mark.slow
-def test_a_build_killed_while_the_reranker_labels_ends_in_the_same_bytes(built, corpus, checkpoint, tmp_path):
-    arguments = command(corpus, tmp_path / "out", "--teacher", f"reranker:{checkpoint}")
+def test_a_build_killed_while_the_reranker_labels_ends_in_the_same_bytes(
+    built, corpus, small_teacher, tmp_path
+):
+    arguments = command(corpus, tmp_path / "out", "--teacher", f"reranker:{small_teacher}")
     process = subprocess.Popen(
         arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -130,17 +123,19 @@ def test_a_dataset_whose_scores_are_not_the_rankings_is_refused(built, tmp_path)
         check_rows(folder.data, folder)
 
 
-def not_finite(checkpoint, folder):
+def not_finite(small_teacher, folder):
     from safetensors.torch import load_file, save_file
 
-    shutil.copytree(checkpoint, folder)
+    shutil.copytree(small_teacher, folder)
     weights = load_file(folder / "model.safetensors")
     weights[next(name for name in weights if name.endswith("classifier.bias"))].fill_(float("nan"))
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
-def test_a_score_that_is_not_finite_ends_the_build_with_one_line_and_no_label(corpus, checkpoint, tmp_path):
-    not_finite(checkpoint, tmp_path / "nan-teacher")
+def test_a_score_that_is_not_finite_ends_the_build_with_one_line_and_no_label(
+    corpus, small_teacher, tmp_path
+):
+    not_finite(small_teacher, tmp_path / "nan-teacher")
     result = run(command(corpus, tmp_path / "out", "--teacher", f"reranker:{tmp_path / 'nan-teacher'}"))
     assert result.returncode == 2
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
@@ -166,8 +161,8 @@ def test_a_reranker_that_is_not_there_is_said_before_the_build_begins(corpus, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dry_run_has_nothing_to_estimate_for_a_reranker(built, corpus, checkpoint):
-    result = run(command(corpus, built, "--teacher", f"reranker:{checkpoint}", "--dry_run"))
+def test_a_dry_run_has_nothing_to_estimate_for_a_reranker(built, corpus, small_teacher):
+    result = run(command(corpus, built, "--teacher", f"reranker:{small_teacher}", "--dry_run"))
     assert result.returncode == 2
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert error.startswith("error: --dry_run estimates a language model's cost; reranker:")

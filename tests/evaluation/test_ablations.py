@@ -288,17 +288,21 @@ def test_the_shipped_learning_curve_trains_25_cells_and_tunes_on_dev():
     assert grid.evaluation["split"] == "dev"
 
 
+def small_training(backbone, rankings, accumulation):
+    return {
+        "model_name_or_path": str(backbone),
+        "dataset_name": str(rankings),
+        "report_to": "none",
+        "use_cpu": True,
+        "gradient_accumulation_steps": accumulation,
+    }
+
+
 @pytest.mark.slow
 def test_a_learning_curve_starts_at_the_untrained_reranker(
     grid_file, rankings, tiny_t5, collection, evaluation, tmp_path
 ):
-    train = {
-        "model_name_or_path": str(tiny_t5(False, "gated-gelu")),
-        "dataset_name": str(rankings),
-        "report_to": "none",
-        "use_cpu": True,
-        "gradient_accumulation_steps": 1,
-    }
+    train = small_training(tiny_t5(False, "gated-gelu"), rankings, accumulation=1)
     path = grid_file(
         train,
         ablations={"curve": {"max_train_samples": [0, 2], "num_passages": [2, 3]}},
@@ -331,13 +335,7 @@ def test_a_learning_curve_starts_at_the_untrained_reranker(
 def test_a_grid_is_trained_evaluated_and_resumed(
     grid_file, rankings, tiny_t5, collection, evaluation, tmp_path
 ):
-    train = {
-        "model_name_or_path": str(tiny_t5(False, "gated-gelu")),
-        "dataset_name": str(rankings),
-        "report_to": "none",
-        "use_cpu": True,
-        "gradient_accumulation_steps": 2,
-    }
+    train = small_training(tiny_t5(False, "gated-gelu"), rankings, accumulation=2)
     out = tmp_path / "out"
     command = ("--config", grid_file(train, collection=[str(collection)], top_k=5), "--output_dir", out)
     first = evaluation(*command, module="evaluation.ablations")

@@ -39,15 +39,6 @@ class Broken:
         raise ValueError("pair 0 has the score nan: query 'q'\nmore")
 
 
-@pytest.fixture(scope="module")
-def cross_encoder(tmp_path_factory):
-    """A small TWOLAR checkpoint in a folder called small-teacher."""
-    folder = tmp_path_factory.mktemp("models")
-    start = save_bert(folder / "bert", BertForSequenceClassification, 1)
-    load_reranker(start).save_pretrained(folder / "small-teacher")
-    return folder / "small-teacher"
-
-
 def test_the_order_is_that_of_the_scores_and_ties_keep_the_first_stages():
     (labelled,) = RerankerTeacher("t", Scripted()).label([make_pool(0, 5)])
     assert labelled.teacher_scores == (0.0, 1.0, 2.0, 0.0, 1.0)
@@ -70,18 +61,18 @@ def test_an_endless_stream_of_pools_is_labelled_as_it_comes():
     assert len(list(islice(RerankerTeacher("t", Scripted()).label(pools), 3))) == 3
 
 
-def test_order_gives_a_checkpoints_own_scores(cross_encoder):
-    answer = open_reranker(str(cross_encoder)).order("red planet", PASSAGES)
+def test_order_gives_a_checkpoints_own_scores(small_teacher):
+    answer = open_reranker(str(small_teacher)).order("red planet", PASSAGES)
     pairs = [("red planet", passage.text) for passage in PASSAGES]
-    expected = load_reranker(cross_encoder).score(pairs)
+    expected = load_reranker(small_teacher).score(pairs)
     assert len(set(answer.scores)) == len(PASSAGES)
     assert answer.scores == tuple(expected.tolist())
     assert list(answer.order) == expected.argsort(descending=True).tolist()
 
 
-def test_a_folder_is_named_by_its_last_part_and_a_model_by_its_name(cross_encoder, monkeypatch):
-    assert open_reranker(f"{cross_encoder}/").name == "reranker:small-teacher"
-    monkeypatch.chdir(cross_encoder)
+def test_a_folder_is_named_by_its_last_part_and_a_model_by_its_name(small_teacher, monkeypatch):
+    assert open_reranker(f"{small_teacher}/").name == "reranker:small-teacher"
+    monkeypatch.chdir(small_teacher)
     assert open_reranker(".").name == "reranker:small-teacher"
     assert open_reranker("all-MiniLM-L6-v2").name == "reranker:all-MiniLM-L6-v2"
 
