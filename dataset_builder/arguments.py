@@ -21,8 +21,8 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "output_dir": (str, "folder of the dataset, its card and, under build/, the stages' files"),
     "teacher": (
         str,
-        "openai:MODEL, batch:MODEL (half the price, within a day), local:PATH, reranker:NAME_OR_PATH (gives scores) "
-        "or rank-fusion",
+        "orders: openai:MODEL, batch:MODEL (half the price, within a day), local:PATH, rank-fusion; scores: "
+        "pointwise:MODEL, likelihood:MODEL, reranker:NAME_OR_PATH; or an ensemble of such",
     ),
     "window_size": (int, "passages that a language model orders at once (the paper: 20)"),
     "step": (int, "how far the window moves (the paper: 10)"),
@@ -36,6 +36,13 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "dragon_query": (str, "DRAGON's query encoder"),
     "monot5": (str, "the reranker of bm25_monot5"),
     "doct5query": (str, "the T5 that writes queries"),
+    "query_writer": (str, "the language model of llm_query: openai:MODEL, batch:MODEL or local:PATH"),
+    "query_prompt": (str, "a YAML file with its instruction and examples; default: prompts/llm_query.yaml"),
+    "consistency_retriever": (
+        str,
+        "keep a written query only where this method finds the passage that it was written for",
+    ),
+    "consistency_depth": (int, "how far down its list that passage may be"),
     "faiss_index": (str, "flat (exact), hnsw or ivf"),
     "num_rankings": (int, "rankings of each pool, aggregated; more than 1 needs --shuffle"),
     "max_words": (int, "words of a passage in the prompt"),
@@ -44,16 +51,22 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
 }
 IMPORTED = ("num_passages", "test_fraction", "seed", "license")
 LISTS = {
-    "query_types": "cropped, doct5query, keywords",
+    "query_types": "cropped, doct5query, llm_query, keywords; llm_query=80 draws so many of that type",
     "retrievers": "bm25, splade, dragon, bm25_monot5, bm25_rm3, minilm, bm25_minilm",
+    "ensemble": "its members, each TEACHER=WEIGHT or METHOD=WEIGHT: reranker:all-MiniLM-L6-v2=1 bm25=0.5",
     "exclude_queries": "queries.jsonl or .tsv of evaluation sets: queries that occur there are dropped",
 }
+METAVARS = {"ensemble": "MEMBER=WEIGHT", "exclude_queries": "FILE"}
 SWITCHES = {
     "shuffle": "show the passages of each prompt in random order, against bias by position",
     "structured": "ask for a JSON object; the server has to support response_format",
 }
 ACCESS: dict[str, tuple[Kind, str]] = {
-    "base_url": (str, "an OpenAI-compatible server: vLLM, Ollama, llama.cpp; by default OpenAI itself"),
+    "base_url": (
+        str,
+        "an OpenAI-compatible server: vLLM, Ollama, llama.cpp; embedded: llama.cpp's, started here for "
+        "SmolLM2-135M-Instruct or a .gguf file; by default OpenAI itself",
+    ),
     "concurrency": (int, "calls at once"),
     "batch_size": (int, "pools that a local: teacher ranks at once"),
     "timeout": (float, "seconds to wait for an answer"),
@@ -122,7 +135,7 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", default="offline", help=f"{profiles}, or a YAML file")
     _add(command, SETTINGS)
     for name, text in LISTS.items():
-        command.add_argument(f"--{name}", nargs="+", metavar=name[:-1].upper(), help=text)
+        command.add_argument(f"--{name}", nargs="+", metavar=METAVARS.get(name, name[:-1].upper()), help=text)
     for name, text in SWITCHES.items():
         command.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
     _add(command, ACCESS)

@@ -12,13 +12,14 @@ from huggingface_hub import DatasetCardData
 
 from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, all_rankings
-from dataset_builder.labelling import TeacherAccess, describe_cost, listwise_settings
+from dataset_builder.labelling import TeacherAccess, describe_cost, teacher_column, teachers_of
+from dataset_builder.llm_query import QueryPrompt
 from dataset_builder.methods import models_of
 from dataset_builder.model_name import published_name
 from dataset_builder.model_revision import model_revision
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.settings import BuildSettings
-from dataset_builder.teacher_name import TeacherName
+from dataset_builder.teacher_name import LISTWISE, TeacherName
 
 SPLITS = ("train", "test")
 TEMPLATES = Path(__file__).parent.parent / "model_cards"
@@ -96,7 +97,12 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
         overlaps=_lines(folder.overlaps),
         provenance=_provenance(settings),
         teacher=teacher,
-        teacher_column=listwise_settings(settings).name if teacher.is_language_model else str(teacher),
+        teacher_column=teacher_column(settings),
+        query_types=list(settings.query_shares()),
+        asks_listwise=any(each.kind in LISTWISE for each in teachers_of(settings)),
+        gives_scores=teacher.gives_scores,
+        writer=TeacherName.parse(settings.query_writer) if settings.query_writer else "",
+        query_prompt=QueryPrompt.read(settings.query_prompt).version,
         cost=cost,
         poolless=sum(count["kept"] for count in statistics.query_counts.values())
         - statistics.label_statuses.total(),
@@ -107,7 +113,9 @@ def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
     """Name, revision and licence of the corpus and of each model that this build uses."""
     licences = yaml.safe_load(LICENCES.read_text())
     corpus = Path(settings.corpus).name
-    names = dict.fromkeys([*models_of(settings), *TeacherName.parse(settings.teacher).weights])
+    names = dict.fromkeys(
+        [*models_of(settings), *(name for each in teachers_of(settings) for name in each.weights)]
+    )
     rows = [
         (corpus, "", corpus),
         *((published_name(name), model_revision(name)[:12], name) for name in names),

@@ -87,6 +87,11 @@ class BuildFolder:
         """What task `rank` has submitted to a batch API."""
         return self.build / "batches" / f"{rank:05d}"
 
+    @property
+    def batches_of_queries(self) -> Path:
+        """What was submitted to a batch API for written queries."""
+        return self.build / "batches" / "queries"
+
     def logs(self, stage: str) -> Path:
         """datatrove's logs, statistics and completion marks of a stage."""
         return self.build / "logs" / stage

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from dataset_builder.errors import InputError
 from dataset_builder.folder import BuildFolder, all_pools, all_rankings, read_queries
-from dataset_builder.labelling import TeacherAccess, describe_cost, listwise_settings
+from dataset_builder.labelling import TeacherAccess, describe_cost, ranking_method, teachers_of
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.conversation import replay
 from dataset_builder.records import RankingExample
-from dataset_builder.settings import BuildSettings, read_settings
+from dataset_builder.settings import read_settings
 from dataset_builder.stages import STAGES
-from dataset_builder.teacher_name import TeacherName
 from dataset_builder.teachers import TeacherAnswer
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.llm_teacher import replay
+from dataset_builder.teachers.llm_teacher import RankingMethod
 
 SHOWN_CHARACTERS = 90
 
@@ -31,7 +31,7 @@ def describe_status(folder: BuildFolder, access: TeacherAccess) -> str:
     if statuses:
         lines.append("labels: " + ", ".join(f"{count:,} {status}" for status, count in statuses.items()))
     cost = describe_cost(folder, settings, access)
-    return "\n".join([*lines, f"paid to {settings.teacher}: {cost}"] if cost else lines)
+    return "\n".join([*lines, f"paid to {cost}"] if cost else lines)
 
 
 def describe_query(folder: BuildFolder, query_id: str, access: TeacherAccess) -> str:
@@ -46,20 +46,22 @@ def describe_query(folder: BuildFolder, query_id: str, access: TeacherAccess) ->
         raise InputError(f"{folder.root} has no pool for query {query_id!r}; see {folder.queries}")
     lines = [f"{query_id} ({pool.query.query_type}): {pool.query.text}", f"pool, from {pool.retriever}:"]
     lines += [_passage(found.retriever_rank, pool, index) for index, found in enumerate(pool.passages)]
-    if TeacherName.parse(settings.teacher).is_language_model:
-        lines += _answers(settings, pool, access.answer_folder(folder))
+    for teacher in teachers_of(settings):
+        if teacher.is_language_model:
+            lines += _answers(ranking_method(teacher, settings), pool, access.answer_folder(folder))
     labelled = next((each for each in all_rankings(folder) if each.query.query_id == query_id), None)
     return "\n".join([*lines, *_final_order(labelled)])
 
 
-def _answers(settings: BuildSettings, pool: RankingExample, answers: Path) -> list[str]:
+def _answers(method: RankingMethod, pool: RankingExample, answers: Path) -> list[str]:
     with AnswerCache(answers) as cache:
-        exchanges, end = replay(pool, listwise_settings(settings), cache)
+        exchanges, end = replay(method.begin(pool), cache)
     lines = []
     for number, exchange in enumerate(exchanges, start=1):
         answer = exchange.answer
         said = f"refused: {answer.refusal}" if answer.refusal else answer.text
-        lines.append(f"answer {number}, to {exchange.request.num_listed} passages: {said.strip()}")
+        listed = exchange.request.num_listed
+        lines.append(f"answer {number}{f', to {listed} passages' if listed else ''}: {said.strip()}")
     if isinstance(end, TeacherAnswer):
         return [*lines, f"status: {end.label_status}"]
     return [*lines, "the next answer is still to come"]

@@ -89,14 +89,14 @@ def check_settings(settings: BuildSettings) -> None:
         InputError: for one that is not known, or whose model the settings do not name, or an evaluation set that
             cannot be read.
     """
-    for query_type in settings.query_types:
+    for query_type in settings.query_shares():
         if query_type not in QUERY_TYPES:
             raise InputError(f"query type {query_type!r} is not known; give some of {', '.join(QUERY_TYPES)}")
     ExcludedQueries.read(settings.exclude_queries)
     for name in settings.retrievers:
         if name not in INDEX_OF:
             raise InputError(f"retrieval method {name!r} is not known; give some of {', '.join(INDEX_OF)}")
-    for name in [*settings.retrievers, *settings.query_types]:
+    for name in [*settings.retrievers, *settings.query_shares()]:
         missing = [f"--{flag}" for flag in MODELS_OF.get(name, ()) if not getattr(settings, flag)]
         if missing:
             raise InputError(f"{name!r} needs {' and '.join(missing)}: a Hub name or a folder")
@@ -104,7 +104,7 @@ def check_settings(settings: BuildSettings) -> None:
 
 def models_of(settings: BuildSettings) -> list[str]:
     """The models, each once, that the methods and query types of a build need."""
-    names = [*settings.retrievers, *settings.query_types]
+    names = [*settings.retrievers, *settings.query_shares()]
     flags = [flag for name in names for flag in MODELS_OF.get(name, ())]
     return list(dict.fromkeys(getattr(settings, flag) for flag in flags))
 

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import model_path
+from dataset_builder.packaged_model import gguf_file, model_path
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "config.json", "tokenizer.json", "modules.json")
 
@@ -17,6 +17,10 @@ def model_revision(name_or_path: str) -> str:
     """
     from transformers import PretrainedConfig
 
+    gguf = gguf_file(name_or_path)
+    if gguf is not None:
+        with gguf.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     folder = Path(model_path(name_or_path))
     if folder.is_dir():
         return _digest(folder)

@@ -3,13 +3,14 @@
 from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
+from dataset_builder.drawing import LLM_QUERY, check_queries, estimate_writing
 from dataset_builder.errors import InputError
 from dataset_builder.executors import SLURM, Execution
 from dataset_builder.folder import BuildFolder
 from dataset_builder.labelling import TeacherAccess, check_teacher, estimate_labelling
 from dataset_builder.methods import check_settings
 from dataset_builder.settings import BuildSettings, claim_folder
-from dataset_builder.stages import STAGES, LabelPools
+from dataset_builder.stages import STAGES, DrawQueries, LabelPools
 
 # datatrove logs each step to stderr, above our progress bars; statistics and marks stay in build/logs.
 logger.disable("datatrove")
@@ -33,14 +34,26 @@ def build(
     """
     check_settings(settings)
     check_teacher(settings, access)
+    check_queries(settings, access)
     execution.check()
     claim_folder(folder, settings)
     executor: PipelineExecutor | None = None
     for number, stage in enumerate(STAGES, start=1):
+        if (
+            dry_run
+            and stage is DrawQueries
+            and LLM_QUERY in settings.query_shares()
+            and not folder.queries.exists()
+        ):
+            print(f"{settings.query_writer}: {estimate_writing(folder, settings, access)}")
+            print(
+                "what the labels cost can be said when the queries are written: build, and stop it after them"
+            )
+            return
         if dry_run and stage is LabelPools:
             if executor is not None and executor.get_incomplete_ranks():
                 raise InputError("the pools are still being filled; give --dry_run again when they are done")
-            print(f"{settings.teacher}: {estimate_labelling(folder, settings, access)}")
+            print(estimate_labelling(folder, settings, access))
             return
         executor = execution.open(stage(folder, settings, access), executor)
         reused = "" if executor.get_incomplete_ranks() else ": done before, reused"

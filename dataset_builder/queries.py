@@ -25,6 +25,7 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 
 MakeQuery = Callable[[Passage, random.Random], str | None]
 WriteQueries = Callable[[Sequence[Passage], random.Random], list[str | None]]
+IsConsistent = Callable[[Sequence[tuple[str, Passage]]], list[bool]]
 
 
 @dataclass(slots=True)
@@ -35,14 +36,17 @@ class QueryCounts:
     near_empty: int = 0
     duplicate: int = 0
     excluded: int = 0
+    inconsistent: int = 0
 
 
 @dataclass(slots=True)
 class QuerySampler:
-    """Draws queries of one type from random passages; drops and counts near-empty, duplicate and excluded ones.
+    """Draws queries of one type from random passages; drops and counts near-empty, duplicate, excluded and
+    inconsistent ones.
 
     `write_queries`: queries of several passages, and the random numbers it may use; None where a passage gives
-    none. `batch_size`: how many passages it is given at once.
+    none. `batch_size`: how many passages it is given at once. `consistent`: tells of queries, each with the passage it
+    was written for, which of them find it.
     """
 
     passages: PassageStore
@@ -51,6 +55,7 @@ class QuerySampler:
     seed: int
     excluded: Container[str] = ()
     batch_size: int = 1
+    consistent: IsConsistent | None = None
     counts: QueryCounts = field(default_factory=QueryCounts)
 
     def sample(self, num_queries: int) -> Iterator[Query]:
@@ -74,13 +79,17 @@ class QuerySampler:
 
     def _draw(self, rng: random.Random, seen: set[str]) -> Iterator[Query]:
         drawn = [self.passages.at(rng.randrange(len(self.passages))) for _ in range(self.batch_size)]
-        for passage, text in zip(drawn, self.write_queries(drawn, rng), strict=True):
-            if text is None:
-                self.counts.near_empty += 1
-            elif text.lower() in seen:
+        written = list(zip(self.write_queries(drawn, rng), drawn, strict=True))
+        self.counts.near_empty += sum(text is None for text, _ in written)
+        queries = [(text, passage) for text, passage in written if text is not None]
+        consistent = self.consistent(queries) if self.consistent else [True] * len(queries)
+        for (text, passage), finds_it in zip(queries, consistent, strict=True):
+            if text.lower() in seen:
                 self.counts.duplicate += 1
             elif text in self.excluded:
                 self.counts.excluded += 1
+            elif not finds_it:
+                self.counts.inconsistent += 1
             else:
                 seen.add(text.lower())
                 yield Query(f"{self.query_type}-{self.counts.kept}", text, self.query_type, passage.docid)

@@ -6,7 +6,7 @@ from math import isfinite
 
 from datasets import ClassLabel, Features, List, Value
 
-QUERY_TYPES = ("cropped", "doct5query", "keywords", "given")
+QUERY_TYPES = ("cropped", "doct5query", "keywords", "given", "llm_query")
 RETRIEVERS = ("bm25", "splade", "dragon", "bm25_monot5", "bm25_rm3", "minilm", "bm25_minilm", "union", "run")
 LABEL_STATUSES = ("ok", "repaired", "refused", "unusable")
 

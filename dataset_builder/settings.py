@@ -21,13 +21,17 @@ INDEX_KINDS = ("flat", "hnsw", "ivf")
 class BuildSettings:
     """The settings of a build; each profile gives them all, and flags of the same names override it.
 
-    `num_passages`: pool size (the paper: 30). `pool`: `split`, each query draws from one method in turn, or
-    `union`, each pool interleaves all methods. `test_fraction`: share of the source passages whose queries form
-    the test split. `bm25_index`: a Lucene index with the corpus's ids, a folder or a name of Pyserini's; by
-    default one is built. `encoder`, `splade` to `doct5query`: Hub names or folders of models. `faiss_index`:
-    `flat`, `hnsw` or `ivf`. `exclude_queries`: files of evaluation queries. From `window_size` on: how a
-    language model ranks a pool, see `ListwiseSettings`; `max_words` cuts each passage in the prompt.
-    `license`: of the corpus's text, as the Hub names it.
+    `query_types`: each in equal parts of `num_queries`, or `TYPE=NUMBER` of them. `num_passages`: pool size (the
+    paper: 30). `pool`: `split`, each query draws from one method in turn, or `union`, each pool interleaves all
+    methods. `test_fraction`: share of the source passages whose queries form the test split. `bm25_index`: a Lucene
+    index with the corpus's ids, a folder or a name of Pyserini's; by default one is built. `encoder`, `splade` to
+    `doct5query`: Hub names or folders of models. `query_writer`: the language model of `llm_query`, named as a teacher
+    is, and `query_prompt` a file with its instruction and examples. `consistency_retriever`: a written query is kept
+    only where this method finds the passage it was written for among its first `consistency_depth`; "" keeps all.
+    `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw` or `ivf`.
+    `exclude_queries`: files of evaluation queries. From `window_size` on: how a language model ranks a pool, see
+    `ListwiseSettings`; `max_words` cuts each passage in the prompt. `license`: of the corpus's text, as the Hub
+    names it.
     """
 
     corpus: str
@@ -47,6 +51,11 @@ class BuildSettings:
     dragon_query: str = ""
     monot5: str = ""
     doct5query: str = ""
+    query_writer: str = ""
+    query_prompt: str = ""
+    consistency_retriever: str = ""
+    consistency_depth: int = 20
+    ensemble: list[str] = field(default_factory=list)
     faiss_index: str = "flat"
     exclude_queries: list[str] = field(default_factory=list)
     window_size: int = 20
@@ -61,6 +70,9 @@ class BuildSettings:
     def __post_init__(self) -> None:
         if self.num_queries < 1:
             raise InputError(f"--num_queries is {self.num_queries}; at least 1 is needed")
+        self.query_shares()
+        if self.consistency_depth < 1:
+            raise InputError(f"--consistency_depth is {self.consistency_depth}; at least 1 is needed")
         if self.num_passages < 2:
             raise InputError(f"--num_passages is {self.num_passages}; a ranking needs at least 2")
         if self.pool not in (SPLIT, UNION):
@@ -69,6 +81,33 @@ class BuildSettings:
             raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
+
+    def query_shares(self) -> dict[str, int]:
+        """How many queries of each type are drawn.
+
+        Raises:
+            InputError: for numbers that do not fit together.
+        """
+        numbers = dict(_named_number(text) for text in self.query_types)
+        if len(numbers) < len(self.query_types):
+            raise InputError(f"--query_types {' '.join(self.query_types)}: a type comes twice")
+        rest = self.num_queries - sum(number or 0 for number in numbers.values())
+        equal = [name for name, number in numbers.items() if number is None]
+        if rest < 0 or (rest > 0 and not equal):
+            raise InputError(
+                f"--query_types {' '.join(self.query_types)} are not the {self.num_queries} of --num_queries together"
+            )
+        parts = {name: rest // len(equal) + (place < rest % len(equal)) for place, name in enumerate(equal)}
+        return {name: parts[name] if number is None else number for name, number in numbers.items()}
+
+
+def _named_number(text: str) -> tuple[str, int | None]:
+    name, equals, number = text.partition("=")
+    if not equals:
+        return name, None
+    if not number.isdecimal():
+        raise InputError(f"--query_types {text!r}: {number!r} is no number of queries")
+    return name, int(number)
 
 
 def load_profile(name: str, overrides: dict[str, str | int | float | bool | list[str]]) -> BuildSettings:
@@ -109,7 +148,9 @@ def claim_folder(folder: BuildFolder, settings: BuildSettings) -> None:
     """
     record = _record(settings)
     if folder.settings.is_file():
-        _refuse_difference(folder, json.loads(folder.settings.read_text()), record)
+        version = json.loads(folder.settings.read_text())["corpus_version"]
+        # Read as settings, since a build of an earlier release lacks those that came later.
+        _refuse_difference(folder, {**_record(read_settings(folder)), "corpus_version": version}, record)
         return
     if folder.root.is_dir() and any(folder.root.iterdir()):
         raise InputError(f"{folder.root} is not empty and holds no build; choose another --output_dir")

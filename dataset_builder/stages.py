@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from dataset_builder import distill20k
 from dataset_builder.corpus import located_passages, read_corpus
-from dataset_builder.decontamination import ExcludedQueries
-from dataset_builder.doc2query import WRITING_BATCH, DocT5Query
+from dataset_builder.drawing import open_samplers
 from dataset_builder.errors import InputError
 from dataset_builder.folder import (
     BuildFolder,
@@ -24,7 +23,6 @@ from dataset_builder.labelling import TeacherAccess, open_teacher
 from dataset_builder.methods import build_indexes, open_retrievers
 from dataset_builder.overlap import pool_overlaps
 from dataset_builder.passage_store import DuplicateDocid, PassageStore
-from dataset_builder.queries import Keywords, QuerySampler, cropped_sentence, one_by_one
 from dataset_builder.records import Query, RankingExample, RetrievedPassage
 from dataset_builder.retrievers import Retriever
 from dataset_builder.retrievers.interleaved import Interleaved
@@ -93,24 +91,15 @@ class DrawQueries(Stage):
     name = "queries"
 
     def work(self, rank: int, world_size: int) -> None:
-        """Draw the queries of each type, in equal parts."""
+        """Draw the queries of each type."""
         passages = PassageStore(self.folder.passages)
-        samplers = [self._sampler(passages, query_type) for query_type in self.settings.query_types]
-        shares = _equal_shares(self.settings.num_queries, len(samplers))
-        drawn = (sampler.sample(share) for sampler, share in zip(samplers, shares, strict=True))
-        queries = (query for queries in drawn for query in queries)
-        progress = tqdm(queries, total=self.settings.num_queries, desc="drawing queries", unit="query")
-        write_queries(self.folder.queries, progress)
-        write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
-
-    def _sampler(self, passages: PassageStore, query_type: str) -> QuerySampler:
-        excluded = ExcludedQueries.read(self.settings.exclude_queries)
-        if query_type == "doct5query":
-            writer = DocT5Query(self.settings.doct5query)
-            return QuerySampler(passages, query_type, writer, self.settings.seed, excluded, WRITING_BATCH)
-        keywords = query_type == "keywords"
-        make_query = Keywords.from_corpus(passages, self.settings.seed) if keywords else cropped_sentence
-        return QuerySampler(passages, query_type, one_by_one(make_query), self.settings.seed, excluded)
+        shares = self.settings.query_shares()
+        with open_samplers(self.folder, self.settings, self.access, passages) as samplers:
+            drawn = (sampler.sample(shares[sampler.query_type]) for sampler in samplers)
+            queries = (query for queries in drawn for query in queries)
+            progress = tqdm(queries, total=self.settings.num_queries, desc="drawing queries", unit="query")
+            write_queries(self.folder.queries, progress)
+            write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
 
 
 class FillPools(Stage):
@@ -180,10 +169,6 @@ STAGES: tuple[type[Stage], ...] = (
 )
 
 
-def _equal_shares(total: int, parts: int) -> list[int]:
-    return [total // parts + (part < total % parts) for part in range(parts)]
-
-
 def _number(query: Query) -> int:
     return int(query.query_id.rsplit("-", 1)[1])
 
@@ -201,5 +186,5 @@ def _with_cost(progress: "tqdm[RankingExample]", teacher: Teacher) -> Iterator[R
     """The examples as they come; what a language model has cost so far is shown beside the progress."""
     for example in progress:
         if isinstance(teacher, LLMTeacher):
-            progress.set_postfix_str(str(teacher.budget), refresh=False)
+            progress.set_postfix_str(str(teacher.model.budget), refresh=False)
         yield example

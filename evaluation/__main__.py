@@ -44,11 +44,14 @@ def evaluate(collection: JudgedCollection, first_stage: str, arguments: argparse
     runs = [load_run(spec, collection.queries) for spec in arguments.run]
     systems += [run for run in runs if run is not None]
     _require_distinct([system.name for system in systems], "systems", "--model NAME=PATH")
+    _require_baseline(arguments.baseline, [system.name for system in systems])
     for system in systems:
         path = arguments.output_dir / slug(collection.name) / f"{slug(system.name)}.txt"
         write_run(path, system.run, slug(system.name))
     relevant_from = arguments.relevant_from or collection.relevant_from
-    return make_report(collection, candidates, systems, arguments.top_k, arguments.seed, relevant_from)
+    return make_report(
+        collection, candidates, systems, arguments.top_k, arguments.seed, relevant_from, arguments.baseline
+    )
 
 
 def _rerankers(
@@ -100,6 +103,11 @@ def _require_distinct(names: Sequence[str], what: str, mend: str) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two {what} are called {twice!r}; name them apart: {mend}")
+
+
+def _require_baseline(baseline: str | None, names: Sequence[str]) -> None:
+    if baseline is not None and baseline not in names:
+        raise InputError(f"--baseline {baseline!r} is none of the systems: {', '.join(names)}")
 
 
 def _refuse_unused_runs(specs: Sequence[str], reports: Sequence[Report]) -> None:
@@ -166,6 +174,7 @@ def _add_systems(group: argparse._ArgumentGroup) -> None:
         "[NAME=]cosine:bi-encoder; none: first stage alone",
     )
     add("--run", nargs="*", default=[], help="[NAME=]run file of another system")
+    add("--baseline", help="a NAME of these: one more table compares every system with it")
     add(
         "--reference",
         nargs="*",

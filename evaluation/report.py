@@ -28,7 +28,8 @@ class SystemResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All systems on one collection. The first is the first stage, which the others are compared with."""
+    """All systems on one collection. The first is the first stage, which the others are compared with; `against`: the
+    same comparisons with another system, the baseline, where one is given."""
 
     collection: JudgedCollection
     candidates: Candidates
@@ -37,6 +38,7 @@ class Report:
     relevant_from: int
     results: Sequence[SystemResult]
     comparisons: Sequence[Comparison]
+    against: Sequence[Comparison] = ()
 
     @property
     def marks(self) -> dict[str, str]:
@@ -56,6 +58,7 @@ class Report:
             "relevant_from": self.relevant_from,
             "systems": {result.system.name: _system_json(result) for result in self.results},
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "against": [asdict(comparison) for comparison in self.against],
         }
 
 
@@ -66,8 +69,9 @@ def make_report(
     top_k: int,
     seed: int,
     relevant_from: int,
+    baseline: str | None = None,
 ) -> Report:
-    """Measure `systems`, the first of which is the first stage, and compare the others with it."""
+    """Measure `systems`, the first of which is the first stage, and compare the others with it, and with `baseline`."""
     values = {system.name: per_query(collection.qrels, system.run, relevant_from) for system in systems}
     main = {
         name: [found[MAIN_MEASURE][query_id] for query_id in collection.qrels]
@@ -75,7 +79,8 @@ def make_report(
     }
     results = [SystemResult(s, values[s.name], bootstrap_interval(main[s.name], seed)) for s in systems]
     comparisons = compare(main, systems[0].name, seed)
-    return Report(collection, candidates, top_k, seed, relevant_from, results, comparisons)
+    against = compare(main, baseline, seed) if baseline else ()
+    return Report(collection, candidates, top_k, seed, relevant_from, results, comparisons, against)
 
 
 def correct_together(reports: Sequence[Report]) -> list[Report]:

@@ -9,7 +9,7 @@ from evaluation.plots import write_plots
 from evaluation.provenance import provenance
 from evaluation.reference import Published
 from evaluation.report import Report
-from evaluation.tables import Table, details, overview
+from evaluation.tables import Table, details, differences, overview
 
 
 def write_results(reports: Sequence[Report], published: Sequence[Published], folder: Path) -> None:
@@ -24,8 +24,9 @@ def write_results(reports: Sequence[Report], published: Sequence[Published], fol
 
 
 def all_tables(reports: Sequence[Report], published: Sequence[Published]) -> list[Table]:
-    """The table over all collections, then each collection's."""
-    return [overview(reports, published), *(details(report) for report in reports)]
+    """The table over all collections, then each collection's, and where there is a baseline, the differences from it."""
+    compared = [differences(report) for report in reports if report.against]
+    return [overview(reports, published), *(details(report) for report in reports), *compared]
 
 
 def write_text(path: Path, text: str) -> None:

@@ -87,6 +87,24 @@ def details(report: Report) -> Table:
     return Table(title, header, rows, _details_notes(report))
 
 
+def differences(report: Report) -> Table:
+    """What each system gains over the baseline of the report, and whether that is more than chance."""
+    values = {result.system.name: result.main for result in report.results}
+    rows = [
+        [
+            found.system,
+            f"{values[found.system]:.4f}",
+            f"{found.difference:+.4f}",
+            f"{found.p_randomization:.4f}",
+        ]
+        for found in report.against
+    ]
+    baseline = report.against[0].baseline
+    title = f"{report.collection.name}: against {baseline} ({values[baseline]:.4f})"
+    notes = "p: paired randomization test, two-sided, of each row by itself."
+    return Table(title, ["system", MAIN_MEASURE, "difference", "p"], rows, notes)
+
+
 def _main_cells(
     system: str,
     found: Mapping[str, SystemResult],

@@ -39,6 +39,8 @@ class EncodingModel(RerankingModel):
             ValueError: for a model whose scores need both texts at once.
         """
         readout = self._bi_encoder()
+        if not passages:
+            return []
         encoded = self._tokenized([("", passage) for passage in passages], max_length)
         texts = [split_pair(encoded, index)[1] for index in range(len(passages))]
         was_training = self.training

@@ -34,6 +34,12 @@ class Teacher(Protocol):
         ...
 
 
+def best_first(scores: Sequence[float]) -> TeacherAnswer:
+    """The order and scores of a teacher that scores passage by passage; ties keep the first-stage order."""
+    order = sorted(range(len(scores)), key=lambda index: -scores[index])
+    return TeacherAnswer(tuple(order), "ok", tuple(scores))
+
+
 def labelled(example: RankingExample, answer: TeacherAnswer, teacher: str) -> RankingExample:
     """`example` with the answer of the teacher called `teacher`: its order, scores and status."""
     return replace(

@@ -1,18 +1,20 @@
 """Listwise ranking by a chat model: from a pool to requests, from answers to an order.
 
-`rank_pool` is a generator that knows no network: it yields a request, is sent its answer, and returns the
-pool's order. One call at a time, rounds of a batch and a replay from disk all drive the same code.
+`rank_pool` is a conversation (see `language_models/conversation.py`): it yields a request, is sent its answer, and
+returns the pool's order.
 """
 
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.errors import InputError
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Sampling
+from dataset_builder.language_models.conversation import Conversation
 from dataset_builder.records import Passage, RankingExample
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.aggregation import aggregate
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest, Sampling
+from dataset_builder.teachers.llm_teacher import Ranking
 from dataset_builder.teachers.permutation import Permutation, parse_permutation
 from dataset_builder.teachers.prompt import ListwisePrompt
 from dataset_builder.teachers.sliding_window import STEP, WINDOW_SIZE, sort_in_windows
@@ -52,14 +54,17 @@ class ListwiseSettings:
         """What the dataset's `teacher` column says: model and prompt version."""
         return f"{self.model} (prompt {self.prompt.version})"
 
+    def begin(self, example: RankingExample) -> Ranking:
+        """See `RankingMethod.begin`."""
+        return rank_pool(example.query.text, [found.passage for found in example.passages], self)
+
 
 class _NoOrder(Exception):
     def __init__(self, label_status: str) -> None:
         self.label_status = label_status
 
 
-Ranking = Generator[ChatRequest, ChatAnswer, TeacherAnswer]
-_Windows = Generator[ChatRequest, ChatAnswer, Permutation]
+_Windows = Conversation[Permutation]
 
 
 def rank_pool(query: str, passages: Sequence[Passage], settings: ListwiseSettings) -> Ranking:
@@ -79,20 +84,6 @@ def rank_pool(query: str, passages: Sequence[Passage], settings: ListwiseSetting
     except _NoOrder as failure:
         return TeacherAnswer(None, failure.label_status)
     return TeacherAnswer(aggregate(rankings), "repaired" if repaired else "ok")
-
-
-def begin_ranking(example: RankingExample, settings: ListwiseSettings) -> Ranking:
-    """The generator that ranks the example's pool."""
-    return rank_pool(example.query.text, [found.passage for found in example.passages], settings)
-
-
-def advance(ranking: Ranking, answer: ChatAnswer | None) -> ChatRequest | TeacherAnswer:
-    """The next request of a pool, or its order; `answer` is that to the request before, None at first."""
-    try:
-        return next(ranking) if answer is None else ranking.send(answer)
-    except StopIteration as done:
-        order: TeacherAnswer = done.value
-        return order
 
 
 def _rank_once(query: str, passages: Sequence[Passage], settings: ListwiseSettings, number: int) -> _Windows:

@@ -1,66 +1,52 @@
-"""What all language-model teachers share: a pool's way from request to request, live or from disk."""
+"""A language model as a teacher: each pool is a conversation, listwise or pointwise, which ends in its order."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
+from dataset_builder.folder import read_examples, write_examples
+from dataset_builder.language_models.conversation import Conversation, LanguageModel
 from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
 from dataset_builder.teachers import TeacherAnswer, labelled
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest
-from dataset_builder.teachers.cost import Budget
-from dataset_builder.teachers.listwise import ListwiseSettings, advance, begin_ranking
+
+Ranking = Conversation[TeacherAnswer]
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and its answer: what `inspect` shows."""
+class RankingMethod(Protocol):
+    """How a language model is asked to rank: listwise or pointwise, with its prompt."""
 
-    request: ChatRequest
-    answer: ChatAnswer
+    @property
+    def name(self) -> str:
+        """What the dataset's `teacher` column says."""
+        ...
 
-
-def replay(
-    example: RankingExample, settings: ListwiseSettings, cache: AnswerCache
-) -> tuple[list[Exchange], ChatRequest | TeacherAnswer]:
-    """The answers in `cache` on the way to this example's order, and where they lead: to the order, or to
-    the first request that has no answer yet. Sends nothing."""
-    ranking = begin_ranking(example, settings)
-    exchanges: list[Exchange] = []
-    answer: ChatAnswer | None = None
-    while True:
-        step = advance(ranking, answer)
-        answer = cache.get(step) if isinstance(step, ChatRequest) else None
-        if answer is None or isinstance(step, TeacherAnswer):
-            return exchanges, step
-        exchanges.append(Exchange(step, answer))
+    def begin(self, example: RankingExample) -> Ranking:
+        """The conversation that ranks the example's pool."""
+        ...
 
 
-class LLMTeacher(ABC):
-    """A chat model that ranks pools listwise. Every answer comes from, or goes into, `cache`."""
+class LLMTeacher:
+    """Ranks pools by asking `model` as `method` says."""
 
-    def __init__(self, settings: ListwiseSettings, cache: AnswerCache, budget: Budget) -> None:
-        self.settings = settings
-        self.cache = cache
-        self.budget = budget
-        self.name = settings.name
+    def __init__(self, method: RankingMethod, model: LanguageModel) -> None:
+        self.method = method
+        self.model = model
+        self.name = method.name
 
-    @abstractmethod
     def label(self, examples: Iterable[RankingExample]) -> Iterator[RankingExample]:
-        """The examples, in the same order, with `teacher_order`, `label_status` and `teacher`.
-
-        An example without a usable order comes out with `teacher_order` None.
+        """See `Teacher.label`. An example without a usable order comes out with `teacher_order` None.
 
         Raises:
-            InputError: where the model cannot be reached or refuses the request; the answers so far stay.
-            BudgetReached: where the cap on cost is reached.
+            InputError, BudgetReached: see `LanguageModel.converse`.
         """
+        waiting = self.model.waiting
+        if waiting is not None:
+            write_examples(waiting, examples)
+        pools = (lambda: examples) if waiting is None else (lambda: read_examples(waiting))
+        for example, answer in self.model.converse(pools, self.method.begin):
+            yield labelled(example, answer, self.name)
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank one pool, given in first-stage order."""
         pool = tuple(RetrievedPassage(passage, rank, 0.0) for rank, passage in enumerate(passages, start=1))
         (example,) = self.label([RankingExample(Query("", query), "", pool)])
-        return TeacherAnswer(example.teacher_order, example.label_status)
-
-    def _labelled(self, example: RankingExample, answer: TeacherAnswer) -> RankingExample:
-        return labelled(example, answer, self.name)
+        return TeacherAnswer(example.teacher_order, example.label_status, example.teacher_scores)

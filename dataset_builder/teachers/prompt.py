@@ -1,21 +1,13 @@
 """The prompt of a listwise teacher, rendered from the files in `prompts/`. The wording is our own."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from dataset_builder.language_models.chat import Message
+from dataset_builder.prompt_files import render, version, wording
 from dataset_builder.records import Passage
-from dataset_builder.teachers.chat import Message
 
-_FOLDER = Path(__file__).parent / "prompts"
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 _BRACKETED_NUMBER = re.compile(r"\[(\d+)\]")
 
 
@@ -32,7 +24,7 @@ class ListwisePrompt:
     @property
     def version(self) -> str:
         """Tells wordings apart: the first 12 hexadecimal digits of the SHA-256 of the files and settings."""
-        return hashlib.sha256(f"{_wording()}{self.max_words}{self.structured}".encode()).hexdigest()[:12]
+        return version(wording("ranking.txt"), wording("system.txt"), self.max_words, self.structured)
 
     def messages(self, query: str, passages: Sequence[Passage], attempt: int = 1) -> tuple[Message, ...]:
         """The chat messages; `passages` get the ids 1 to n in the order given.
@@ -40,23 +32,19 @@ class ListwisePrompt:
         `attempt`: which request for this very order it is; from the second on the prompt says so, because
         a request that is the same to the letter would get the same unusable answer.
         """
-        ranking = _TEMPLATES.get_template("ranking.txt").render(
+        ranking = render(
+            "ranking.txt",
             query=_one_line(query),
             passages=[self._shown(passage) for passage in passages],
             structured=self.structured,
             attempt=attempt,
         )
-        return (Message("system", _TEMPLATES.get_template("system.txt").render()), Message("user", ranking))
+        return (Message("system", render("system.txt")), Message("user", ranking))
 
     def _shown(self, passage: Passage) -> str:
         """One line, cut, with `[7]` written `(7)`: a passage must not look like an id, or forge one."""
         words = passage.contents.split()[: self.max_words]
         return _BRACKETED_NUMBER.sub(r"(\1)", " ".join(words))
-
-
-@cache
-def _wording() -> str:
-    return "".join(path.read_text(encoding="utf-8") for path in sorted(_FOLDER.glob("*.txt")))
 
 
 def _one_line(text: str) -> str:

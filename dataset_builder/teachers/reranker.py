@@ -4,9 +4,10 @@ It sees one passage at a time, so it needs no window, and its labels are scores:
 apart two passages are, not only their order (Hofstätter et al. 2020, arXiv 2010.02666).
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -17,11 +18,17 @@ from dataset_builder.errors import InputError
 from dataset_builder.packaged_model import model_path
 from dataset_builder.records import Passage, RankingExample
 from dataset_builder.teacher_name import RERANKER, TeacherName
-from dataset_builder.teachers import TeacherAnswer, labelled
+from dataset_builder.teachers import TeacherAnswer, best_first, labelled
 
-# Passages of similar length share a batch, and a bi-encoder encodes a passage of several pools once: on a CPU,
-# MiniLM labels 32 pools together up to three times as fast as one after the other.
+# Passages of similar length share a batch: on a CPU, MiniLM labels 32 pools together up to three times as fast as one
+# after the other.
 POOLS_AT_ONCE = 32
+# Of the vectors of passages, which pools share.
+KEEP_BYTES = 1 << 30
+
+if TYPE_CHECKING:
+    from modeling_twolar import TwolarForReranking
+    from modeling_twolar.scoring_apart import PassageVectors
 
 Pair = tuple[str, str]
 
@@ -36,6 +43,55 @@ class PairModel(Protocol):
             ValueError: where a score is not finite.
         """
         ...
+
+
+class KeptPassages:
+    """A bi-encoder as a `PairModel` that encodes a passage once for all the pools it is in, as long as it is kept.
+
+    `keep_bytes`: how much of the passages' vectors is kept; those that were not asked for longest go first.
+    """
+
+    def __init__(self, model: "TwolarForReranking", keep_bytes: int = KEEP_BYTES) -> None:
+        self._model = model
+        self._kept: OrderedDict[str, PassageVectors] = OrderedDict()
+        self._free = keep_bytes
+
+    def score(self, pairs: Sequence[Pair]) -> torch.Tensor:
+        """See `PairModel.score`."""
+        self._encode([passage for _, passage in pairs])
+        scores = torch.zeros(len(pairs))
+        for query, places in _places(query for query, _ in pairs).items():
+            for ranked in self._model.rank_encoded(query, [self._kept[pairs[place][1]] for place in places]):
+                scores[places[ranked["corpus_id"]]] = ranked["score"]
+        self._forget()
+        if not torch.isfinite(scores).all():
+            raise ValueError("a score is not finite")
+        return scores
+
+    def _encode(self, passages: Sequence[str]) -> None:
+        """Encode what is not kept, and move all of these to the end of those that are forgotten."""
+        missing = [text for text in dict.fromkeys(passages) if text not in self._kept]
+        for text, vectors in zip(missing, self._model.encode_passages(missing), strict=True):
+            self._kept[text] = vectors
+            self._free -= _size(vectors)
+        for text in passages:
+            self._kept.move_to_end(text)
+
+    def _forget(self) -> None:
+        while self._free < 0 and self._kept:
+            _, vectors = self._kept.popitem(last=False)
+            self._free += _size(vectors)
+
+
+def _size(vectors: "PassageVectors") -> int:
+    return sum(part.numel() * part.element_size() for part in vectors)
+
+
+def _places(queries: Iterable[str]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, query in enumerate(queries):
+        places.setdefault(query, []).append(place)
+    return places
 
 
 class RerankerTeacher:
@@ -58,11 +114,11 @@ class RerankerTeacher:
             pairs = [(pool.query.text, found.passage.contents) for pool in group for found in pool.passages]
             scores = iter(self._scores(pairs))
             for pool in group:
-                yield labelled(pool, _answer(islice(scores, len(pool.passages))), self.name)
+                yield labelled(pool, best_first(list(islice(scores, len(pool.passages)))), self.name)
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank `passages` for `query`, with their scores."""
-        return _answer(self._scores([(query, passage.contents) for passage in passages]))
+        return best_first(self._scores([(query, passage.contents) for passage in passages]))
 
     def _scores(self, pairs: Sequence[Pair]) -> list[float]:
         try:
@@ -79,19 +135,20 @@ def open_reranker(name_or_path: str) -> RerankerTeacher:
         InputError: for a model that cannot be loaded, or cannot be a reranker.
     """
     from modeling_twolar import load_reranker
+    from modeling_twolar.bi_encoder import BiEncoder
 
+    teacher = TeacherName(RERANKER, name_or_path)
     try:
         model = load_reranker(model_path(name_or_path))
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-        raise _cannot_be_loaded(name_or_path, error) from error
-    return RerankerTeacher(
-        str(TeacherName(RERANKER, name_or_path)),
-        model.to(best_device(), best_dtype()),  # type: ignore[arg-type]
-    )
+        raise _cannot_be_loaded(teacher, error) from error
+    model.to(best_device(), best_dtype())  # type: ignore[arg-type]
+    once = isinstance(model.readout, BiEncoder)
+    return RerankerTeacher(str(teacher), KeptPassages(model) if once else model)
 
 
-def check_reranker(name_or_path: str) -> None:
-    """Find, before a build begins, a model that is not there. Its weights are not read yet.
+def check_model(teacher: TeacherName) -> None:
+    """Find, before a build begins, a teacher's model that is not there. Its weights are not read yet.
 
     Raises:
         InputError: for a model that is neither here nor on the Hub.
@@ -99,21 +156,15 @@ def check_reranker(name_or_path: str) -> None:
     from transformers import PretrainedConfig
 
     try:
-        settings, _ = PretrainedConfig.get_config_dict(model_path(name_or_path))
+        settings, _ = PretrainedConfig.get_config_dict(model_path(teacher.model))
         if not settings:
             raise OSError("the folder has no config.json")
     except (OSError, ValueError) as error:
-        raise _cannot_be_loaded(name_or_path, error) from error
+        raise _cannot_be_loaded(teacher, error) from error
 
 
-def _answer(scores: Iterable[float]) -> TeacherAnswer:
-    own = tuple(scores)
-    order = sorted(range(len(own)), key=lambda index: -own[index])
-    return TeacherAnswer(tuple(order), "ok", own)
-
-
-def _cannot_be_loaded(name_or_path: str, error: Exception) -> InputError:
-    return InputError(f"teacher {RERANKER}:{name_or_path} cannot be loaded ({_reason(error)})")
+def _cannot_be_loaded(teacher: TeacherName, error: Exception) -> InputError:
+    return InputError(f"teacher {teacher.kind}:{teacher.model} cannot be loaded ({_reason(error)})")
 
 
 def _reason(error: Exception) -> str:

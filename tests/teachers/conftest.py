@@ -2,9 +2,10 @@ import pytest
 from example_pools import make_pool
 from llm_server import StandIn, StandInServer, completion
 
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.chat import ChatAnswer
-from dataset_builder.teachers.listwise import ListwiseSettings, advance, begin_ranking
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.chat import ChatAnswer
+from dataset_builder.language_models.conversation import advance
+from dataset_builder.teachers.listwise import ListwiseSettings
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def expected():
     """What a faultless stand-in makes of an example, computed without HTTP, cache or concurrency."""
 
     def rank(example, settings):
-        ranking = begin_ranking(example, settings)
+        ranking = settings.begin(example)
         step = advance(ranking, None)
         while not hasattr(step, "label_status"):
             message = completion(step.payload())["choices"][0]["message"]

@@ -1,7 +1,7 @@
 import json
 
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest, Message, Sampling
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Message, Sampling
 
 
 def request(text="hello", **changes):

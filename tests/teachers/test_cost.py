@@ -1,8 +1,8 @@
 import pytest
 
 from dataset_builder.errors import InputError
-from dataset_builder.teachers.chat import ChatAnswer
-from dataset_builder.teachers.cost import Budget, BudgetReached, Price, estimate
+from dataset_builder.language_models.chat import ChatAnswer
+from dataset_builder.language_models.cost import Budget, BudgetReached, Price, estimate
 from dataset_builder.teachers.listwise import ListwiseSettings
 
 PRICE = Price(prompt=1.0, completion=2.0)
@@ -19,7 +19,7 @@ def test_a_dated_model_has_its_familys_price_and_another_model_none():
 
 
 def test_an_estimate_counts_two_calls_for_thirty_passages(pools, settings, cache):
-    planned = estimate(pools(5), settings, cache, PRICE)
+    planned = estimate(map(settings.begin, pools(5)), cache, PRICE)
     assert (planned.queries, planned.calls) == (5, 10)
     assert planned.completion_tokens == 10 * 20 * 5
     assert planned.cost == pytest.approx((planned.prompt_tokens + 2 * planned.completion_tokens) / 1e6)
@@ -28,8 +28,8 @@ def test_an_estimate_counts_two_calls_for_thirty_passages(pools, settings, cache
 
 def test_an_estimate_leaves_out_what_is_paid_and_counts_every_ranking(pools, settings, cache):
     thrice = ListwiseSettings("gpt-4o-mini", shuffle=True, num_rankings=3)
-    assert estimate(pools(5), thrice, cache, PRICE).calls == 30
-    assert estimate(pools(5), settings, cache, None).cost is None
+    assert estimate(map(thrice.begin, pools(5)), cache, PRICE).calls == 30
+    assert estimate(map(settings.begin, pools(5)), cache, None).cost is None
 
 
 def test_the_cap_counts_what_earlier_runs_paid_and_names_the_mend(cache):

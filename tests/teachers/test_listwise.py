@@ -1,9 +1,10 @@
 import pytest
 
 from dataset_builder.errors import InputError
+from dataset_builder.language_models.chat import ChatAnswer
+from dataset_builder.language_models.conversation import advance
 from dataset_builder.records import Passage
-from dataset_builder.teachers.chat import ChatAnswer
-from dataset_builder.teachers.listwise import ListwiseSettings, advance, rank_pool
+from dataset_builder.teachers.listwise import ListwiseSettings, rank_pool
 from dataset_builder.teachers.prompt import ListwisePrompt
 
 # Place i has relevance (7 * i) % 30: a fixed, shuffled truth that the scripted model knows.

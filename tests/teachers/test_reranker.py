@@ -10,11 +10,14 @@ from example_pools import make_pool
 from transformers import BertForSequenceClassification, BertModel
 
 from dataset_builder.errors import InputError
+from dataset_builder.packaged_model import model_path
 from dataset_builder.records import Passage
+from dataset_builder.teacher_name import TeacherName
 from dataset_builder.teachers.reranker import (
     POOLS_AT_ONCE,
+    KeptPassages,
     RerankerTeacher,
-    check_reranker,
+    check_model,
     open_reranker,
 )
 from modeling_twolar import load_reranker
@@ -120,4 +123,30 @@ def test_a_folder_that_is_no_reranker_is_refused_in_one_line(tmp_path, spoil):
 @pytest.mark.parametrize("name", ["nobody/has-this", "no such name", "/nowhere/at/all", "tests"])
 def test_a_model_that_is_not_there_is_found_before_its_weights_are_read(name):
     with pytest.raises(InputError, match=f"^teacher reranker:{name} cannot be loaded"):
-        check_reranker(name)
+        check_model(TeacherName("reranker", name))
+
+
+def test_a_bi_encoder_encodes_a_passage_of_many_pools_once_and_scores_as_pair_by_pair():
+    model = load_reranker(model_path("all-MiniLM-L6-v2"))
+    encoded = []
+    encode = model.encode_passages
+
+    def counting(passages):
+        encoded.extend(passages)
+        return encode(passages)
+
+    model.encode_passages = counting
+    pairs = [(query, passage.text) for query in ("red planet", "rings", "the sun") for passage in PASSAGES]
+    kept = KeptPassages(model)
+    for start in range(0, len(pairs), 3):
+        part = pairs[start : start + 3]
+        torch.testing.assert_close(kept.score(part), model.score(part), atol=1e-5, rtol=1e-5)
+    assert sorted(encoded) == sorted({passage for _, passage in pairs})
+
+
+def test_passages_are_forgotten_where_there_is_no_room():
+    model = load_reranker(model_path("all-MiniLM-L6-v2"))
+    pairs = [("red planet", passage.text) for passage in PASSAGES]
+    kept = KeptPassages(model, keep_bytes=0)
+    torch.testing.assert_close(kept.score(pairs), model.score(pairs), atol=1e-5, rtol=1e-5)
+    assert not kept._kept

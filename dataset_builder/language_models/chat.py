@@ -13,7 +13,7 @@ CHARACTERS_PER_TOKEN = 4
 class Message:
     """One message of a chat."""
 
-    role: Literal["system", "user"]
+    role: Literal["system", "user", "assistant"]
     content: str
 
 
@@ -21,20 +21,24 @@ class Message:
 class Sampling:
     """How the model answers. None: not sent, the server's default (reasoning models refuse a temperature).
 
-    `max_tokens`: the longest answer, reasoning included.
+    `max_tokens`: the longest answer, reasoning included. `seed`: of the random numbers, where there is a temperature.
+    `top_logprobs`: ask for the log-probabilities of so many candidates for each token of the answer.
     """
 
     temperature: float | None = 0.0
     max_tokens: int | None = None
+    seed: int | None = None
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One request. `num_listed`: how many ids to list; if `structured`, a JSON schema demands them."""
+    """One request. `num_listed`: how many ids to list, 0 for any other answer; if `structured`, a JSON schema
+    demands them."""
 
     model: str
     messages: tuple[Message, ...]
-    num_listed: int
+    num_listed: int = 0
     sampling: Sampling = Sampling()
     structured: bool = False
 
@@ -48,6 +52,10 @@ class ChatRequest:
             body["temperature"] = self.sampling.temperature
         if self.sampling.max_tokens is not None:
             body["max_completion_tokens"] = self.sampling.max_tokens
+        if self.sampling.seed is not None:
+            body["seed"] = self.sampling.seed
+        if self.sampling.top_logprobs is not None:
+            body["logprobs"], body["top_logprobs"] = True, self.sampling.top_logprobs
         if self.structured:
             body["response_format"] = _ranking_format(self.num_listed)
         return body
@@ -62,18 +70,29 @@ class ChatRequest:
     def estimated_tokens(self) -> tuple[int, int]:
         """About how many tokens prompt and answer have: four characters each, five tokens for `[12] > `."""
         characters = sum(len(message.content) for message in self.messages)
-        return characters // CHARACTERS_PER_TOKEN + 10, 5 * self.num_listed
+        return characters // CHARACTERS_PER_TOKEN + 10, 5 * self.num_listed or self.sampling.max_tokens or 0
+
+    @property
+    def assumed_answer(self) -> "ChatAnswer":
+        """A usable answer, for an estimate: the ids in the order shown, or `Yes`."""
+        listed = " > ".join(f"[{number}]" for number in range(1, self.num_listed + 1))
+        return ChatAnswer(listed or "Yes", first_token={"Yes": 0.0})
 
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """One answer. `refusal` is the model's own word for it (`""`: none); tokens are the server's counts."""
+    """One answer. `refusal` is the model's own word for it (`""`: none); tokens are the server's counts.
+
+    `first_token`: the candidates for the answer's first token, by their natural log-probability; None where the
+    server gave none.
+    """
 
     text: str
     refusal: str = ""
     finish_reason: str = ""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    first_token: dict[str, float] | None = None
 
 
 def _ranking_format(num_listed: int) -> dict[str, object]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 
 SECONDS_BETWEEN_LOOKS = 1.0
 

@@ -1,64 +1,65 @@
-"""A teacher that runs here: any causal language model of transformers, asked with the same prompt."""
+"""A model that runs here: any causal language model of transformers, asked with the same prompts."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
+from dataset_builder.batches import batched
 from dataset_builder.errors import InputError
-from dataset_builder.records import RankingExample
-from dataset_builder.teachers import TeacherAnswer
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest
-from dataset_builder.teachers.cost import Budget
-from dataset_builder.teachers.listwise import ListwiseSettings, Ranking, advance, begin_ranking
-from dataset_builder.teachers.llm_teacher import LLMTeacher
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
+from dataset_builder.language_models.conversation import (
+    Begin,
+    Conversation,
+    Item,
+    Items,
+    LanguageModel,
+    Result,
+    advance,
+)
+from dataset_builder.language_models.cost import Budget
 
 # `[12] > ` in tokens, with room for the notation of other models.
 TOKENS_PER_ID = 8
 
 
-class LocalCausalLM(LLMTeacher):
-    """Generates with the model `settings.model`, a folder or Hub name, on all devices here.
+class LocalModel(LanguageModel):
+    """Generates with the model `name_or_path`, a folder or Hub name, on all devices here.
 
-    `batch_size` pools advance together. Without a temperature it decodes greedily; without `max_tokens`, an
-    answer gets 8 tokens an id, which leaves no room for reasoning.
+    `batch_size` conversations advance together. Without a temperature it decodes greedily; a request for ids
+    without `max_tokens` gets 8 tokens an id, which leaves no room for reasoning.
     """
 
-    def __init__(
-        self, settings: ListwiseSettings, cache: AnswerCache, budget: Budget, batch_size: int = 4
-    ) -> None:
-        super().__init__(settings, cache, budget)
+    def __init__(self, name_or_path: str, cache: AnswerCache, budget: Budget, batch_size: int = 4) -> None:
+        super().__init__(cache, budget)
+        self.name_or_path = name_or_path
         self.batch_size = batch_size
-        self.tokenizer = _load_tokenizer(settings.model)
+        self.tokenizer = _load_tokenizer(name_or_path)
         self.model = AutoModelForCausalLM.from_pretrained(
-            settings.model, dtype="auto", device_map="auto"
+            name_or_path, dtype="auto", device_map="auto"
         ).eval()
 
-    def label(self, examples: Iterable[RankingExample]) -> Iterator[RankingExample]:
-        """See `LLMTeacher.label`."""
-        rest = iter(examples)
-        while group := list(islice(rest, self.batch_size)):
-            answers = self._rank([begin_ranking(example, self.settings) for example in group])
-            for example, answer in zip(group, answers, strict=True):
-                yield self._labelled(example, answer)
+    def converse(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[tuple[Item, Result]]:
+        """See `LanguageModel.converse`."""
+        for group in batched(items(), self.batch_size):
+            yield from zip(group, self._together([begin(item) for item in group]), strict=True)
 
-    def _rank(self, rankings: list[Ranking]) -> list[TeacherAnswer]:
-        """Advance all rankings in rounds, one request of each, until all have returned."""
-        steps = [advance(ranking, None) for ranking in rankings]
+    def _together(self, conversations: list[Conversation[Result]]) -> list[Result]:
+        """Advance all in rounds, one request of each, until all have returned."""
+        steps = [advance(conversation, None) for conversation in conversations]
         while waiting := {place: step for place, step in enumerate(steps) if isinstance(step, ChatRequest)}:
             answers = self._answers(list(waiting.values()))
             for place, answer in zip(waiting, answers, strict=True):
-                steps[place] = advance(rankings[place], answer)
-        return [step for step in steps if isinstance(step, TeacherAnswer)]
+                steps[place] = advance(conversations[place], answer)
+        return [step for step in steps if not isinstance(step, ChatRequest)]
 
     def _answers(self, requests: list[ChatRequest]) -> list[ChatAnswer]:
         missing = {request.key: request for request in requests if self.cache.get(request) is None}
         if missing:
             self.budget.check()
             for key, generated in zip(missing, self._generate(list(missing.values())), strict=True):
-                self.cache.put(key, self.settings.model, generated)
+                self.cache.put(key, self.name_or_path, generated)
         return [answer for request in requests if (answer := self.cache.get(request)) is not None]
 
     @torch.inference_mode()
@@ -66,11 +67,12 @@ class LocalCausalLM(LLMTeacher):
         prompts = [_chat_text(self.tokenizer, request) for request in requests]
         inputs = self.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
         self._check_length(inputs["input_ids"].shape[1])
-        most_ids = max(request.num_listed for request in requests)
-        temperature = self.settings.sampling.temperature
+        sampling = requests[0].sampling
+        temperature = sampling.temperature
+        longest = sampling.max_tokens or TOKENS_PER_ID * max(request.num_listed for request in requests)
         generated = self.model.generate(
             **inputs.to(self.model.device),
-            max_new_tokens=self.settings.sampling.max_tokens or TOKENS_PER_ID * most_ids,
+            max_new_tokens=longest,
             do_sample=bool(temperature),
             temperature=temperature or None,
             top_p=None,
@@ -91,7 +93,7 @@ class LocalCausalLM(LLMTeacher):
         positions = getattr(self.model.config, "max_position_embeddings", None)
         if positions is not None and prompt_tokens > positions:
             raise InputError(
-                f"{self.settings.model} reads {positions} tokens, the prompt has {prompt_tokens}; "
+                f"{self.name_or_path} reads {positions} tokens, the prompt has {prompt_tokens}; "
                 "lower window_size or max_words"
             )
 

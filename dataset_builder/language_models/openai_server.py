@@ -7,7 +7,7 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from dataset_builder.errors import InputError
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 CONTENT_FILTERS = ("content_filter", "content_policy_violation")
@@ -65,6 +65,8 @@ def chat_answer(completion: ChatCompletion, request: ChatRequest | None = None) 
     if completion.choices[0].message is None:
         raise ValueError("the answer holds no message")
     choice = completion.choices[0]
+    logprobs = choice.logprobs.content if choice.logprobs else None
+    first_token = {each.token: each.logprob for each in logprobs[0].top_logprobs} if logprobs else None
     prompt, answered = request.estimated_tokens if request else (0, 0)
     if completion.usage:
         prompt, answered = completion.usage.prompt_tokens, completion.usage.completion_tokens
@@ -74,6 +76,7 @@ def chat_answer(completion: ChatCompletion, request: ChatRequest | None = None) 
         choice.finish_reason or "",
         prompt,
         answered,
+        first_token,
     )
 
 

@@ -6,10 +6,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from dataset_builder.errors import InputError
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.cost import Budget
-from dataset_builder.teachers.listwise import ListwiseSettings, begin_ranking
-from dataset_builder.teachers.local_causal_lm import LocalCausalLM
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.cost import Budget
+from dataset_builder.language_models.local import LocalModel
+from dataset_builder.teachers.listwise import ListwiseSettings
+from dataset_builder.teachers.llm_teacher import LLMTeacher
 
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
 
@@ -45,7 +46,8 @@ def model_folder(tmp_path_factory):
 
 def open_teacher(model_folder, cache, **changes):
     settings = ListwiseSettings(str(model_folder), attempts=2)
-    return LocalCausalLM(settings, cache, Budget(cache, settings.model, None), **changes)
+    model = LocalModel(settings.model, cache, Budget(cache, settings.model, None), **changes)
+    return LLMTeacher(settings, model)
 
 
 def test_an_untrained_model_labels_nothing(model_folder, cache, pools):
@@ -60,24 +62,24 @@ def test_the_same_text_comes_out_of_a_batch_as_alone(model_folder, tmp_path, poo
         list(open_teacher(model_folder, cache, batch_size=batch_size).label(pools(3, num_passages=3)))
     settings = ListwiseSettings(str(model_folder), attempts=2)
     for example in pools(3, num_passages=3):
-        request = next(begin_ranking(example, settings))
+        request = next(settings.begin(example))
         assert caches[0].get(request) == caches[1].get(request)
 
 
 def test_a_model_that_writes_a_ranking_is_understood(model_folder, cache, pools, monkeypatch):
     teacher = open_teacher(model_folder, cache, batch_size=2)
-    written = torch.tensor(teacher.tokenizer("[3] > [1] > [2]")["input_ids"])
+    written = torch.tensor(teacher.model.tokenizer("[3] > [1] > [2]")["input_ids"])
 
     def generate(input_ids, **settings):
         return torch.cat([input_ids, written.expand(len(input_ids), -1)], dim=1)
 
-    monkeypatch.setattr(teacher.model, "generate", generate)
+    monkeypatch.setattr(teacher.model.model, "generate", generate)
     labelled = list(teacher.label(pools(3, num_passages=3)))
     assert [example.teacher_order for example in labelled] == [(2, 0, 1)] * 3
 
 
 def test_a_prompt_longer_than_the_models_positions_is_refused(model_folder, cache, pools):
     teacher = open_teacher(model_folder, cache)
-    teacher.model.config.max_position_embeddings = 100
+    teacher.model.model.config.max_position_embeddings = 100
     with pytest.raises(InputError, match="lower window_size"):
         list(teacher.label(pools(1, num_passages=3)))

@@ -8,13 +8,14 @@ import pytest
 from llm_server import FAULTS, StandIn, StandInServer
 
 from dataset_builder.errors import InputError
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.conversation import replay
+from dataset_builder.language_models.cost import Budget, BudgetReached, Price
+from dataset_builder.language_models.live import LiveModel
+from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.records import RankingExample
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.cost import Budget, BudgetReached, Price
 from dataset_builder.teachers.listwise import ListwiseSettings
-from dataset_builder.teachers.llm_teacher import replay
-from dataset_builder.teachers.openai_server import OpenAIServer
-from dataset_builder.teachers.openai_teacher import OpenAITeacher
+from dataset_builder.teachers.llm_teacher import LLMTeacher
 from dataset_builder.teachers.prompt import ListwisePrompt
 
 
@@ -23,7 +24,7 @@ def teacher(serve, cache, settings):
     def make(stand_in, max_cost=None, concurrency=4, settings=settings, **server):
         budget = Budget(cache, settings.model, Price.of(settings.model), max_cost)
         where = OpenAIServer(serve(stand_in), **{"timeout": 1.0, **server})
-        return OpenAITeacher(settings, cache, budget, where, concurrency)
+        return LLMTeacher(settings, LiveModel(cache, budget, where, concurrency))
 
     return make
 
@@ -91,7 +92,9 @@ def test_what_is_paid_is_not_asked_again_by_another_run(serve, pools, settings, 
     orders = []
     for _ in range(2):
         with AnswerCache(tmp_path) as cache:
-            teacher = OpenAITeacher(settings, cache, Budget(cache, settings.model, None), OpenAIServer(url))
+            teacher = LLMTeacher(
+                settings, LiveModel(cache, Budget(cache, settings.model, None), OpenAIServer(url))
+            )
             orders.append([example.teacher_order for example in teacher.label(pools(4))])
     assert orders[0] == orders[1]
     assert sum(stand_in.asked.values()) == 8
@@ -143,10 +146,10 @@ def test_the_cap_stops_new_calls_and_keeps_those_in_flight(teacher, pools, cache
 
 def test_the_raw_answers_of_a_query_can_be_replayed_offline(teacher, stand_in, pools, cache, settings):
     (example,) = pools(1)
-    exchanges, pending = replay(example, settings, cache)
+    exchanges, pending = replay(settings.begin(example), cache)
     assert (exchanges, pending.num_listed) == ([], 20)
     (labelled,) = teacher(stand_in).label([example])
-    exchanges, answer = replay(example, settings, cache)
+    exchanges, answer = replay(settings.begin(example), cache)
     assert answer.order == labelled.teacher_order
     assert [exchange.answer.text.count(">") for exchange in exchanges] == [19, 19]
 
@@ -156,14 +159,16 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{here!r}]
 from example_pools import make_pool
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.cost import Budget
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.cost import Budget
 from dataset_builder.teachers.listwise import ListwiseSettings
-from dataset_builder.teachers.openai_server import OpenAIServer
-from dataset_builder.teachers.openai_teacher import OpenAITeacher
+from dataset_builder.language_models.live import LiveModel
+from dataset_builder.language_models.openai_server import OpenAIServer
+from dataset_builder.teachers.llm_teacher import LLMTeacher
 settings = ListwiseSettings("gpt-4o-mini")
 cache = AnswerCache(Path({folder!r}))
-teacher = OpenAITeacher(settings, cache, Budget(cache, settings.model, None), OpenAIServer({url!r}), 4)
+model = LiveModel(cache, Budget(cache, settings.model, None), OpenAIServer({url!r}), 4)
+teacher = LLMTeacher(settings, model)
 for example in teacher.label(make_pool(number, 30) for number in range(60)):
     print(example.query.query_id, example.teacher_order, flush=True)
 """

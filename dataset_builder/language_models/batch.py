@@ -1,7 +1,7 @@
-"""A teacher behind OpenAI's Batch API: half the price, within 24 hours.
+"""A model behind OpenAI's Batch API: half the price, within 24 hours.
 
-A window's request depends on the answer to the window before, so that labelling takes rounds: each sends
-the next request of every pool that still has one. A round is found by replaying the pools against the
+A request may depend on the answer to the one before, as a window's does, so that it takes rounds: each sends
+the next request of every conversation that still has one. A round is found by replaying them against the
 answer cache, which makes resuming and resubmitting one thing: what has no answer yet is asked for again.
 """
 
@@ -21,15 +21,16 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from dataset_builder.errors import InputError
-from dataset_builder.folder import read_examples, write_examples
-from dataset_builder.records import RankingExample
-from dataset_builder.teachers import TeacherAnswer
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest
-from dataset_builder.teachers.cost import Budget
-from dataset_builder.teachers.listwise import ListwiseSettings
-from dataset_builder.teachers.llm_teacher import LLMTeacher, replay
-from dataset_builder.teachers.openai_server import CONTENT_FILTERS, OpenAIServer, chat_answer, input_error
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
+from dataset_builder.language_models.conversation import Begin, Item, Items, LanguageModel, Result, replay
+from dataset_builder.language_models.cost import Budget
+from dataset_builder.language_models.openai_server import (
+    CONTENT_FILTERS,
+    OpenAIServer,
+    chat_answer,
+    input_error,
+)
 
 ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 MAX_REQUESTS = 50_000
@@ -57,15 +58,14 @@ class Submission:
     batch_id: str = ""
 
 
-class BatchTeacher(LLMTeacher):
-    """Ranks pools in rounds of batches. `folder` holds one task's requests, pools and state.
+class BatchModel(LanguageModel):
+    """Leads conversations in rounds of batches. `folder` holds one task's requests and state.
 
     `poll_seconds` lie between two looks at a batch; `sleep` waits for so many seconds.
     """
 
     def __init__(
         self,
-        settings: ListwiseSettings,
         cache: AnswerCache,
         budget: Budget,
         server: OpenAIServer,
@@ -74,33 +74,33 @@ class BatchTeacher(LLMTeacher):
         limits: BatchLimits = BatchLimits(),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        super().__init__(settings, cache, budget)
+        super().__init__(cache, budget)
         self.server = server
         self.folder = folder
+        self.waiting = folder / "pools.jsonl"
         self._state = folder / "batches.json"
         self.poll_seconds = poll_seconds
         self.limits = limits
         self.sleep = sleep
 
-    def label(self, examples: Iterable[RankingExample]) -> Iterator[RankingExample]:
-        """See `LLMTeacher.label`. Yields once all rounds are done; pools wait on disk, not in memory."""
-        pools = self.folder / "pools.jsonl"
-        write_examples(pools, examples)
+    def converse(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[tuple[Item, Result]]:
+        """See `LanguageModel.converse`. Yields once all rounds are done."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self.server.client() as client:
             try:
-                self._rounds(client, pools)
+                self._rounds(client, items, begin)
             except openai.OpenAIError as error:
                 raise input_error(error, self.server) from None
-        for example in read_examples(pools):
-            _, answer = replay(example, self.settings, self.cache)
-            if not isinstance(answer, TeacherAnswer):
-                raise RuntimeError(f"query {example.query.query_id!r} has no order after the last round")
-            yield self._labelled(example, answer)
+        for item in items():
+            _, result = replay(begin(item), self.cache)
+            if isinstance(result, ChatRequest):
+                raise RuntimeError(f"a request has no answer after the last round: {result.key}")
+            yield item, result
 
-    def _rounds(self, client: openai.OpenAI, pools: Path) -> None:
+    def _rounds(self, client: openai.OpenAI, items: Items[Item], begin: Begin[Item, Result]) -> None:
         """Collect what an earlier run submitted; then submit and collect until nothing is missing."""
         self._collect(client)
-        while files := self._write_requests(pools):
+        while files := self._write_requests(items, begin):
             for file in files:
                 self._submit(client, file)
             answered = len(self.cache)
@@ -111,25 +111,25 @@ class BatchTeacher(LLMTeacher):
                     f"the server says: {faults[0] if faults else 'nothing'}"
                 )
 
-    def _write_requests(self, pools: Path) -> list[Path]:
-        """The next request of every unfinished pool, in files within the limits.
+    def _write_requests(self, items: Items[Item], begin: Begin[Item, Result]) -> list[Path]:
+        """The next request of every unfinished conversation, in files within the limits.
 
         Raises:
             BudgetReached: where they would cost more than is left.
         """
         files: list[Path] = []
         planned = 0.0
-        for shard in _shards(self._missing(pools), self.limits):
+        for shard in _shards(self._missing(items, begin), self.limits):
             files.append(self._write_file(shard))
             planned += sum(map(self._planned_cost, shard))
         if files:
             self.budget.check(planned)
         return files
 
-    def _missing(self, pools: Path) -> Iterator[ChatRequest]:
+    def _missing(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[ChatRequest]:
         seen: set[str] = set()
-        for example in read_examples(pools):
-            _, step = replay(example, self.settings, self.cache)
+        for item in items():
+            _, step = replay(begin(item), self.cache)
             if isinstance(step, ChatRequest) and step.key not in seen:
                 seen.add(step.key)
                 yield step
@@ -206,7 +206,7 @@ class BatchTeacher(LLMTeacher):
         except (ValidationError, ValueError) as fault:
             return f"unreadable line of an output file: {fault}"
         if row["custom_id"] not in self.cache:  # it is where a kill interrupted us while we stored this file
-            self.cache.put(row["custom_id"], self.settings.model, answer, batch=True)
+            self.cache.put(row["custom_id"], self.budget.model, answer, batch=True)
         return ""
 
     def _note(self, submission: Submission) -> None:

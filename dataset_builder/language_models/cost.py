@@ -1,6 +1,6 @@
 """What labelling costs: before anything is sent, while it runs, and where it must stop."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,10 +9,8 @@ from typing import Self
 import yaml
 
 from dataset_builder.errors import InputError
-from dataset_builder.records import RankingExample
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.chat import ChatAnswer, ChatRequest
-from dataset_builder.teachers.listwise import ListwiseSettings, advance, begin_ranking
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 
 _PRICES = Path(__file__).parent / "prices.yaml"
 
@@ -119,21 +117,20 @@ class Budget:
 
 
 def estimate(
-    examples: Iterable[RankingExample],
-    settings: ListwiseSettings,
+    conversations: Iterable[Generator[ChatRequest, ChatAnswer, object]],
     cache: AnswerCache,
     price: Price | None,
     batch: bool = False,
 ) -> Estimate:
-    """What labelling `examples` will still take, with every answer usable; nothing is sent.
+    """What these conversations will still take, with every answer usable; nothing is sent.
 
-    The very requests of a run are made; answers in the cache are used, a missing one is taken to leave the
-    order as it is.
+    The very requests of a run are made; answers in the cache are used, a missing one is taken to be what its request
+    calls the simplest (`ChatRequest.assumed_answer`).
     """
     queries = calls = prompt_tokens = completion_tokens = 0
-    for example in examples:
+    for conversation in conversations:
         queries += 1
-        for request in _missing_requests(example, settings, cache):
+        for request in _missing_requests(conversation, cache):
             prompt, completion = request.estimated_tokens
             calls += 1
             prompt_tokens += prompt
@@ -143,20 +140,18 @@ def estimate(
 
 
 def _missing_requests(
-    example: RankingExample, settings: ListwiseSettings, cache: AnswerCache
+    conversation: Generator[ChatRequest, ChatAnswer, object], cache: AnswerCache
 ) -> Iterator[ChatRequest]:
-    ranking = begin_ranking(example, settings)
-    step = advance(ranking, None)
-    while isinstance(step, ChatRequest):
-        answer = cache.get(step)
-        if answer is None:
-            yield step
-            answer = _order_as_shown(step)
-        step = advance(ranking, answer)
-
-
-def _order_as_shown(request: ChatRequest) -> ChatAnswer:
-    return ChatAnswer(" > ".join(f"[{number}]" for number in range(1, request.num_listed + 1)))
+    try:
+        request = next(conversation)
+        while True:
+            answer = cache.get(request)
+            if answer is None:
+                yield request
+                answer = request.assumed_answer
+            request = conversation.send(answer)
+    except StopIteration:
+        return
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ import pytest
 from llm_server import StandIn
 
 from dataset_builder.errors import InputError
-from dataset_builder.teachers.answer_cache import AnswerCache
-from dataset_builder.teachers.batch_api import BatchLimits, BatchTeacher
-from dataset_builder.teachers.cost import Budget, BudgetReached, Price
-from dataset_builder.teachers.openai_server import OpenAIServer
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.batch import BatchLimits, BatchModel
+from dataset_builder.language_models.cost import Budget, BudgetReached, Price
+from dataset_builder.language_models.openai_server import OpenAIServer
+from dataset_builder.teachers.llm_teacher import LLMTeacher
 
 
 class Killed(BaseException):
@@ -22,7 +23,8 @@ def teacher(serve, settings, tmp_path):
         cache = AnswerCache(tmp_path / "answers")
         budget = Budget(cache, settings.model, Price.of(settings.model), max_cost)
         server = OpenAIServer(serve(stand_in), timeout=5.0, max_retries=2)
-        return BatchTeacher(settings, cache, budget, server, tmp_path / "batches", 0.0, limits, sleep)
+        model = BatchModel(cache, budget, server, tmp_path / "batches", 0.0, limits, sleep)
+        return LLMTeacher(settings, model)
 
     return make
 
@@ -118,7 +120,7 @@ def test_answers_that_were_stored_before_a_kill_are_not_counted_again(teacher, p
     state.write_text(begun)
     last = teacher(stand_in)
     list(last.label(pools(4)))
-    assert last.cache.paid[("gpt-4o-mini", True)].answers == 8
+    assert last.model.cache.paid[("gpt-4o-mini", True)].answers == 8
 
 
 def test_a_round_beyond_the_cap_is_not_submitted(teacher, stand_in, pools):
@@ -130,6 +132,6 @@ def test_a_round_beyond_the_cap_is_not_submitted(teacher, stand_in, pools):
 def test_batches_count_at_half_the_price(teacher, stand_in, pools):
     batched = teacher(stand_in)
     list(batched.label(pools(2)))
-    paid = batched.cache.paid[("gpt-4o-mini", True)]
+    paid = batched.model.cache.paid[("gpt-4o-mini", True)]
     full = Price.of("gpt-4o-mini").cost(paid.prompt_tokens, paid.completion_tokens)
-    assert batched.budget.spent == pytest.approx(full / 2)
+    assert batched.model.budget.spent == pytest.approx(full / 2)

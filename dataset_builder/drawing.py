@@ -1,0 +1,113 @@
+"""Opens what draws the queries of a build: a sampler for each query type, with the models that some of them need."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from dataset_builder.consistency import ConsistencyFilter
+from dataset_builder.decontamination import ExcludedQueries
+from dataset_builder.doc2query import WRITING_BATCH, DocT5Query
+from dataset_builder.errors import InputError
+from dataset_builder.folder import BuildFolder
+from dataset_builder.labelling import TeacherAccess, check_language_model, open_language_model
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.cost import Estimate, estimate
+from dataset_builder.llm_query import WRITING_BATCH as LLM_WRITING_BATCH
+from dataset_builder.llm_query import LLMQueries, QueryPrompt, begin_writing
+from dataset_builder.methods import open_retrievers
+from dataset_builder.passage_store import PassageStore
+from dataset_builder.queries import Keywords, QuerySampler, WriteQueries, cropped_sentence, one_by_one
+from dataset_builder.settings import BuildSettings
+from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
+
+LLM_QUERY = "llm_query"
+# Written by a model, which may have written past its passage.
+WRITTEN = ("doct5query", LLM_QUERY)
+
+
+def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
+    """Find what is wrong with the writing of queries before a build begins.
+
+    Raises:
+        InputError: for a writer that is no language model or cannot be reached, a prompt that cannot be read, or a
+            retrieval method that the build has not.
+    """
+    if LLM_QUERY in settings.query_shares():
+        writer = query_writer(settings)
+        check_language_model(writer, access)
+        QueryPrompt.read(settings.query_prompt)
+    retriever = settings.consistency_retriever
+    if retriever and retriever not in settings.retrievers:
+        raise InputError(
+            f"--consistency_retriever {retriever!r} is not among --retrievers {' '.join(settings.retrievers)}"
+        )
+
+
+def query_writer(settings: BuildSettings) -> TeacherName:
+    """The language model that writes `llm_query`.
+
+    Raises:
+        InputError: where none is named.
+    """
+    forms = f"{OPENAI}:MODEL, {BATCH}:MODEL or {LOCAL}:PATH"
+    if not settings.query_writer:
+        raise InputError(f"'llm_query' needs --query_writer: {forms}")
+    writer = TeacherName.parse(settings.query_writer)
+    if writer.kind not in (OPENAI, BATCH, LOCAL):
+        raise InputError(f"--query_writer {settings.query_writer!r} writes no queries; give {forms}")
+    return writer
+
+
+@contextmanager
+def open_samplers(
+    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, passages: PassageStore
+) -> Iterator[list[QuerySampler]]:
+    """A sampler for each query type of a build."""
+    excluded = ExcludedQueries.read(settings.exclude_queries)
+    shares = settings.query_shares()
+    with ExitStack() as opened:
+        samplers = []
+        for query_type in shares:
+            write, batch_size = _writer(query_type, folder, settings, access, passages, opened)
+            sampler = QuerySampler(passages, query_type, write, settings.seed, excluded, batch_size)
+            if query_type in WRITTEN and settings.consistency_retriever:
+                place = settings.retrievers.index(settings.consistency_retriever)
+                retriever = open_retrievers(folder, settings)[place]
+                sampler.consistent = ConsistencyFilter(retriever, settings.consistency_depth)
+            samplers.append(sampler)
+        yield samplers
+
+
+def _writer(
+    query_type: str,
+    folder: BuildFolder,
+    settings: BuildSettings,
+    access: TeacherAccess,
+    passages: PassageStore,
+    opened: ExitStack,
+) -> tuple[WriteQueries, int]:
+    """What writes queries of a type, and for how many passages at once."""
+    if query_type == "doct5query":
+        return DocT5Query(settings.doct5query), WRITING_BATCH
+    if query_type == LLM_QUERY:
+        writer = query_writer(settings)
+        model = opened.enter_context(open_language_model(writer, access, folder, folder.batches_of_queries))
+        share = settings.query_shares()[query_type]
+        batch_size = share if writer.kind == BATCH else LLM_WRITING_BATCH
+        return LLMQueries(model, writer.model, QueryPrompt.read(settings.query_prompt)), batch_size
+    if query_type == "keywords":
+        return one_by_one(Keywords.from_corpus(passages, settings.seed)), 1
+    return one_by_one(cropped_sentence), 1
+
+
+def estimate_writing(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> Estimate:
+    """What the language model will cost that writes queries, each kept at the first attempt; sends nothing."""
+    writer, prompt = query_writer(settings), QueryPrompt.read(settings.query_prompt)
+    passages, rng = PassageStore(folder.passages), random.Random(settings.seed)
+    wanted = [
+        (passages.at(rng.randrange(len(passages))), rng.getrandbits(31))
+        for _ in range(settings.query_shares()[LLM_QUERY])
+    ]
+    conversations = (begin_writing(writer.model, prompt, passage, seed) for passage, seed in wanted)
+    with AnswerCache(access.answer_folder(folder)) as cache:
+        return estimate(conversations, cache, access.price(writer.model), writer.kind == BATCH)

@@ -1,0 +1,1 @@
+"""Language models that are asked: live, in batches, or here. No answer is paid twice."""
