@@ -22,14 +22,14 @@ setup: .venv/installed
 
 ## The whole road with embedded parts; what is done already is reused.
 quickstart: setup
-	@$(RUN) -m dataset_builder build --profile offline --base_url embedded --output_dir $(DATASET)
+	@$(RUN) -m dataset_builder build --profile offline --output_dir $(DATASET)
 	@$(MAKE) --no-print-directory $(RESULTS)/results.json
 	@echo
 	@cat $(RESULTS)/results.md
 	@echo
 	@echo "dataset: $(DATASET)   student: $(STUDENT)   results: $(RESULTS)"
 	@echo "next: make demo   (a page to try the student on)"
-	@echo "      .venv/bin/python -m dataset_builder build --profile offline --base_url embedded --corpus YOUR_CORPUS --output_dir twolar/yours"
+	@echo "      .venv/bin/python -m dataset_builder build --profile offline --corpus YOUR_CORPUS --output_dir twolar/yours"
 
 $(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
 	@echo "training the student ($(STUDENT))"

@@ -17,6 +17,7 @@ from dataset_builder.llm_query import QueryPrompt
 from dataset_builder.methods import models_of
 from dataset_builder.model_name import published_name
 from dataset_builder.model_revision import model_revision
+from dataset_builder.packaged_model import gguf_file
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.settings import BuildSettings
 from dataset_builder.teacher_name import LISTWISE, TeacherName
@@ -101,7 +102,8 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
         query_types=list(settings.query_shares()),
         asks_listwise=any(each.kind in LISTWISE for each in teachers_of(settings)),
         gives_scores=teacher.gives_scores,
-        writer=TeacherName.parse(settings.query_writer) if settings.query_writer else "",
+        filtered_by=settings.consistency_retriever if settings.writes_queries else "",
+        writer=TeacherName.parse(settings.query_writer) if "llm_query" in settings.query_shares() else "",
         query_prompt=QueryPrompt.read(settings.query_prompt).version,
         cost=cost,
         poolless=sum(count["kept"] for count in statistics.query_counts.values())
@@ -114,13 +116,25 @@ def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
     licences = yaml.safe_load(LICENCES.read_text())
     corpus = Path(settings.corpus).name
     names = dict.fromkeys(
-        [*models_of(settings), *(name for each in teachers_of(settings) for name in each.weights)]
+        [
+            *models_of(settings),
+            *(name for each in teachers_of(settings) for name in each.weights),
+            *_writers(settings),
+        ]
     )
     rows = [
         (corpus, "", corpus),
         *((published_name(name), model_revision(name)[:12], name) for name in names),
     ]
     return [(shown, revision, licences.get(name, NOT_KNOWN)) for shown, revision, name in rows]
+
+
+def _writers(settings: BuildSettings) -> list[str]:
+    """The model that wrote queries, if its weights were read here."""
+    if "llm_query" not in settings.query_shares():
+        return []
+    writer = TeacherName.parse(settings.query_writer)
+    return [writer.model] if writer.weights or gguf_file(writer.model) else []
 
 
 def _lines(path: Path) -> list[dict[str, object]]:

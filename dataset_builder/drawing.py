@@ -17,12 +17,10 @@ from dataset_builder.llm_query import LLMQueries, QueryPrompt, begin_writing
 from dataset_builder.methods import open_retrievers
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.queries import Keywords, QuerySampler, WriteQueries, cropped_sentence, one_by_one
-from dataset_builder.settings import BuildSettings
+from dataset_builder.settings import WRITTEN_TYPES, BuildSettings
 from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
 
 LLM_QUERY = "llm_query"
-# Written by a model, which may have written past its passage.
-WRITTEN = ("doct5query", LLM_QUERY)
 
 
 def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
@@ -37,7 +35,7 @@ def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
         check_language_model(writer, access)
         QueryPrompt.read(settings.query_prompt)
     retriever = settings.consistency_retriever
-    if retriever and retriever not in settings.retrievers:
+    if retriever and settings.writes_queries and retriever not in settings.retrievers:
         raise InputError(
             f"--consistency_retriever {retriever!r} is not among --retrievers {' '.join(settings.retrievers)}"
         )
@@ -70,7 +68,7 @@ def open_samplers(
         for query_type in shares:
             write, batch_size = _writer(query_type, folder, settings, access, passages, opened)
             sampler = QuerySampler(passages, query_type, write, settings.seed, excluded, batch_size)
-            if query_type in WRITTEN and settings.consistency_retriever:
+            if query_type in WRITTEN_TYPES and settings.consistency_retriever:
                 place = settings.retrievers.index(settings.consistency_retriever)
                 retriever = open_retrievers(folder, settings)[place]
                 sampler.consistent = ConsistencyFilter(retriever, settings.consistency_depth)

@@ -62,6 +62,14 @@ class TeacherAccess:
     completion_price: float | None = None
     answers: str = ""
 
+    def is_embedded(self, model: str) -> bool:
+        """Whether `model` is served by llama.cpp here: by wish, or because it is a GGUF file and no server is named.
+
+        Raises:
+            InputError: for a GGUF file that is missing.
+        """
+        return self.base_url == EMBEDDED or (not self.base_url and gguf_file(model) is not None)
+
     @contextmanager
     def server(self, model: str) -> Iterator[OpenAIServer]:
         """The server to ask for `model`; an embedded one runs only so long.
@@ -69,7 +77,7 @@ class TeacherAccess:
         Raises:
             InputError: where the embedded server cannot be started.
         """
-        if self.base_url != EMBEDDED:
+        if not self.is_embedded(model):
             yield OpenAIServer(self.base_url, self.timeout)
             return
         with EmbeddedServer(model) as url:
@@ -139,7 +147,7 @@ def check_language_model(teacher: TeacherName, access: TeacherAccess) -> None:
     access.price(teacher.model)
     if teacher.kind == LOCAL:
         return
-    if access.base_url == EMBEDDED:
+    if access.is_embedded(teacher.model):
         embedded_model(teacher.model)
         if teacher.kind == BATCH:
             raise InputError(f"{EMBEDDED} has no batch API; give openai:{teacher.model}")
@@ -256,7 +264,7 @@ def open_language_model(
             if teacher.kind == BATCH:
                 yield BatchModel(cache, budget, server, jobs, poll_seconds=access.poll_seconds)
             else:
-                concurrency = 1 if access.base_url == EMBEDDED else access.concurrency
+                concurrency = 1 if access.is_embedded(teacher.model) else access.concurrency
                 yield LiveModel(cache, budget, server, concurrency)
 
 

@@ -14,6 +14,8 @@ from dataset_builder.folder import BuildFolder
 
 PROFILES = Path(__file__).parent / "profiles"
 SPLIT, UNION = "split", "union"
+# Queries that a model writes, which may have written past its passage.
+WRITTEN_TYPES = ("doct5query", "llm_query")
 INDEX_KINDS = ("flat", "hnsw", "ivf")
 
 
@@ -81,6 +83,11 @@ class BuildSettings:
             raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
+
+    @property
+    def writes_queries(self) -> bool:
+        """Whether a model writes some of the queries."""
+        return any(query_type in WRITTEN_TYPES for query_type in self.query_shares())
 
     def query_shares(self) -> dict[str, int]:
         """How many queries of each type are drawn.

@@ -24,7 +24,7 @@ def write_results(reports: Sequence[Report], published: Sequence[Published], fol
 
 
 def all_tables(reports: Sequence[Report], published: Sequence[Published]) -> list[Table]:
-    """The table over all collections, then each collection's, and where there is a baseline, the differences from it."""
+    """The table over all collections, then each collection's, then the differences from the baseline."""
     compared = [differences(report) for report in reports if report.against]
     return [overview(reports, published), *(details(report) for report in reports), *compared]
 

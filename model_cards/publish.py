@@ -21,7 +21,7 @@ from model_cards.staging import CARD, DATASET, MODEL, SPACE, Repository, stage, 
 
 # What `make quickstart` makes: a folder's path is its name on the Hub. The order is that of publishing.
 PATHS = {
-    DATASET: Path("twolar/python-stdlib-rank-fusion"),
+    DATASET: Path("twolar/python-stdlib-reranker"),
     MODEL: Path("twolar/minilm-python-stdlib"),
     SPACE: Path("spaces_demo"),
 }

@@ -30,7 +30,7 @@ from results_html import BM25, CSS, problem_html, results_html
 from transformers import AutoModel
 
 DEFAULT_MODEL = "twolar/minilm-python-stdlib"
-DEFAULT_DATASET = "twolar/python-stdlib-rank-fusion"
+DEFAULT_DATASET = "twolar/python-stdlib-reranker"
 EXAMPLES = [
     "how do I delete a folder that still has files in it",
     "run another program and read what it prints",

@@ -21,6 +21,7 @@ STAGES = ("passages", "indexes", "queries", "pools", "rankings", "dataset")
 def command(corpus, output, *flags):
     return [
         sys.executable, "-m", "dataset_builder", "build", "--profile", "offline", "--corpus", str(corpus),
+        "--query_types", "cropped", "keywords", "--teacher", "rank-fusion",
         "--num_queries", "12", "--num_passages", "5", "--test_fraction", "0.2", "--output_dir", str(output), *flags,
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from tests.conftest import PLANETS
 from tests.model_cards.hub_server import serve_hub
 
 ROOT = Path(__file__).parents[2]
-DATASET, MODEL = "twolar/python-stdlib-rank-fusion", "twolar/minilm-python-stdlib"
+DATASET, MODEL = "twolar/python-stdlib-reranker", "twolar/minilm-python-stdlib"
 QUESTIONS = {"q1": ("which planet has rings of ice", "saturn"), "q2": ("the smallest planet", "mercury")}
 TRAINING = [
     "--model_name_or_path", "all-MiniLM-L6-v2", "--dataset_name", DATASET, "--output_dir", MODEL,
@@ -45,7 +45,8 @@ def quickstart(tmp_path_factory):
     (folder / "spaces_demo").symlink_to(ROOT / "spaces_demo")
     _write_collection(folder / "questions")
     _succeed(folder, "-m", "dataset_builder", "build", "--profile", "offline", "--corpus",
-             "questions/corpus.jsonl", "--num_queries", "12", "--num_passages", "5", "--test_fraction", "0.2",
+             "questions/corpus.jsonl", "--query_types", "cropped", "keywords", "--teacher", "rank-fusion",
+             "--num_queries", "12", "--num_passages", "5", "--test_fraction", "0.2",
              "--output_dir", DATASET)  # fmt: skip
     _succeed(folder, ROOT / "train_hf.py", *TRAINING)
     _succeed(folder, "-m", "evaluation", "--collection", "questions", "--top_k", "5",

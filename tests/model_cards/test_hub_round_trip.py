@@ -164,10 +164,10 @@ def test_under_another_organisation_the_cards_name_each_other_there(quickstart, 
     result = publish(quickstart, "--what", "all", "--repo_id", "me", "--private", **client(hub))
     assert result.returncode == 0, result.stdout + result.stderr
     model = hub.files("models", "me/minilm-python-stdlib")["README.md"].decode()
-    dataset = hub.files("datasets", "me/python-stdlib-rank-fusion")["README.md"].decode()
+    dataset = hub.files("datasets", "me/python-stdlib-reranker")["README.md"].decode()
     assert 'from_pretrained("me/minilm-python-stdlib"' in model
-    assert "- me/python-stdlib-rank-fusion" in model
-    assert 'load_dataset("me/python-stdlib-rank-fusion")' in dataset
+    assert "- me/python-stdlib-reranker" in model
+    assert 'load_dataset("me/python-stdlib-reranker")' in dataset
     assert {repo.created["visibility"] for repo in hub.repos.values()} == {"private"}
 
 
