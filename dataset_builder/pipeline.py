@@ -7,7 +7,7 @@ from dataset_builder.drawing import LLM_QUERY, check_queries, estimate_writing
 from dataset_builder.errors import InputError
 from dataset_builder.executors import SLURM, Execution
 from dataset_builder.folder import BuildFolder
-from dataset_builder.labelling import TeacherAccess, check_teacher, estimate_labelling
+from dataset_builder.labelling import TeacherAccess, check_teacher, estimate_labelling, teacher_column
 from dataset_builder.methods import check_settings
 from dataset_builder.settings import BuildSettings, claim_folder
 from dataset_builder.stages import STAGES, DrawQueries, LabelPools
@@ -57,7 +57,8 @@ def build(
             return
         executor = execution.open(stage(folder, settings, access), executor)
         reused = "" if executor.get_incomplete_ranks() else ": done before, reused"
-        print(f"[{number}/{len(STAGES)}] {stage.name}{reused}", flush=True)
+        by = f", by {teacher_column(settings)}" if stage is LabelPools and not reused else ""
+        print(f"[{number}/{len(STAGES)}] {stage.name}{by}{reused}", flush=True)
         executor.run()
         if execution.executor != SLURM and executor.get_incomplete_ranks():
             raise InputError(

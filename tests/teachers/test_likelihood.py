@@ -12,7 +12,7 @@ PASSAGES = [
     "json.dumps Serialize obj to a JSON formatted str.",
     "math.sqrt Return the square root of x.",
 ]
-QUERIES = ["how to delete a folder", "turn an object into JSON"]
+QUERIES = ["how to delete a folder", "serialize an object to JSON"]
 
 
 @pytest.fixture(scope="module")
