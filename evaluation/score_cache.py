@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
+from dataset_builder.batches import batched
+
 CHUNK = 500
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timed_scores (key BLOB PRIMARY KEY, score REAL, seconds REAL) WITHOUT ROWID"
@@ -29,14 +33,16 @@ class ScoreCache:
 
     def fill(self, revision: str, pairs: Sequence[Pair], scorer: Scorer) -> None:
         """Score `pairs` and keep the scores, each with its share of its chunk's time."""
-        for start in range(0, len(pairs), CHUNK):
-            chunk = pairs[start : start + CHUNK]
+        progress = tqdm(desc="scoring", total=len(pairs), unit="pair")
+        for chunk in batched(pairs, CHUNK):
             began = time.perf_counter()
             scores = scorer(chunk)
             seconds = (time.perf_counter() - began) / len(chunk)
             rows = [(_key(revision, pair), score, seconds) for pair, score in zip(chunk, scores, strict=True)]
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO timed_scores VALUES (?, ?, ?)", rows)
+            progress.update(len(chunk))
+        progress.close()
 
     def scores(self, revision: str, pairs: Iterable[Pair]) -> dict[Pair, float]:
         """The score of each distinct pair; all were scored before."""
