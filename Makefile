@@ -43,7 +43,7 @@ $(RESULTS)/results.json: $(STUDENT)/all_results.json $(START)/all_results.json
 	@echo "evaluating on hand-written questions, test split ($(RESULTS))"
 	@mkdir -p $(RESULTS)
 	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 --output_dir $(RESULTS) \
-		--model start=$(START) student=$(STUDENT) teacher=all-MiniLM-L6-v2 MiniLM=cosine:all-MiniLM-L6-v2 \
+		--model start=$(START) student=$(STUDENT) teacher=all-MiniLM-L6-v2 \
 		--baseline start > $(RESULTS)/evaluation.log
 
 ## Distil rankings that an LLM has made already. RUNS: TREC runs of its rankings; QUERIES: queries.jsonl; CORPUS: their

@@ -24,7 +24,7 @@ MAX_PASSAGE_WORDS = 100
 TEMPERATURE = 0.4
 MAX_TOKENS = 32
 # Passages that are written for at once; a batch gets all of a build.
-WRITING_BATCH = 8
+WRITING_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
