@@ -98,6 +98,14 @@ def _writer(
     return one_by_one(cropped_sentence), 1
 
 
+def writing_costs(settings: BuildSettings, access: TeacherAccess) -> bool:
+    """Whether a language model writes queries that is not run here."""
+    if LLM_QUERY not in settings.query_shares():
+        return False
+    writer = query_writer(settings)
+    return writer.kind != LOCAL and not access.is_embedded(writer.model)
+
+
 def estimate_writing(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> Estimate:
     """What the language model will cost that writes queries, each kept at the first attempt; sends nothing."""
     writer, prompt = query_writer(settings), QueryPrompt.read(settings.query_prompt)

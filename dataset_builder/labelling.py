@@ -63,12 +63,12 @@ class TeacherAccess:
     answers: str = ""
 
     def is_embedded(self, model: str) -> bool:
-        """Whether `model` is served by llama.cpp here: by wish, or because it is a GGUF file and no server is named.
+        """Whether `model` is served by llama.cpp here: by wish, or because it is a GGUF file or the packaged model.
 
         Raises:
             InputError: for a GGUF file that is missing.
         """
-        return self.base_url == EMBEDDED or (not self.base_url and gguf_file(model) is not None)
+        return self.base_url == EMBEDDED or gguf_file(model) is not None
 
     @contextmanager
     def server(self, model: str) -> Iterator[OpenAIServer]:

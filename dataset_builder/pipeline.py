@@ -3,7 +3,7 @@
 from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
-from dataset_builder.drawing import LLM_QUERY, check_queries, estimate_writing
+from dataset_builder.drawing import check_queries, estimate_writing, writing_costs
 from dataset_builder.errors import InputError
 from dataset_builder.executors import SLURM, Execution
 from dataset_builder.folder import BuildFolder
@@ -42,7 +42,7 @@ def build(
         if (
             dry_run
             and stage is DrawQueries
-            and LLM_QUERY in settings.query_shares()
+            and writing_costs(settings, access)
             and not folder.queries.exists()
         ):
             print(f"{settings.query_writer}: {estimate_writing(folder, settings, access)}")
