@@ -77,6 +77,7 @@ def test_load_dataset_reads_the_folder_from_elsewhere_with_the_documented_featur
     assert {row["retriever"] for row in rows} == {0, 4, 5, 6}
 
 
+@pytest.mark.slow
 def test_a_dataset_built_anew_under_the_same_name_is_not_read_from_the_old_ones_cache(unbroken, tmp_path):
     counts = []
     for number in ("6", "8"):

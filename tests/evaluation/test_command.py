@@ -79,6 +79,7 @@ def test_a_bi_encoder_can_be_the_first_stage(evaluation, collection, tmp_path):
     assert record["systems"]["all-MiniLM-L6-v2"]["means"]["MRR@10"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_masked_language_model_can_be_the_first_stage(evaluation, collection, tmp_path):
     model = save_bert(tmp_path / "tiny-splade", BertForMaskedLM, 1)
     arguments = ("--collection", collection, "--first_stage", f"splade:{model}", "--top_k", "3")

@@ -78,6 +78,7 @@ def test_a_collection_by_name_is_read_from_pyserinis_cache(evaluation, home, tmp
     assert 0 < record["systems"]["minilm"]["num_pairs"] <= 10
 
 
+@pytest.mark.slow
 def test_local_files_take_the_place_of_downloads(evaluation, home, tmp_path):
     index = build_index(tmp_path / "elsewhere", "msmarco-v1-passage")
     topics = home / ".cache" / "pyserini" / "topics-and-qrels"
