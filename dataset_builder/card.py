@@ -103,7 +103,7 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
         asks_listwise=any(each.kind in LISTWISE for each in teachers_of(settings)),
         gives_scores=teacher.gives_scores,
         filtered_by=settings.consistency_retriever if settings.writes_queries else "",
-        writer=TeacherName.parse(settings.query_writer) if "llm_query" in settings.query_shares() else "",
+        writer=TeacherName.parse(settings.asked_writer) if settings.asked_writer else "",
         query_prompt=QueryPrompt.read(settings.query_prompt).version,
         cost=cost,
         poolless=sum(count["kept"] for count in statistics.query_counts.values())
@@ -131,9 +131,9 @@ def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
 
 def _writers(settings: BuildSettings) -> list[str]:
     """The model that wrote queries, if its weights were read here."""
-    if "llm_query" not in settings.query_shares():
+    if not settings.asked_writer:
         return []
-    writer = TeacherName.parse(settings.query_writer)
+    writer = TeacherName.parse(settings.asked_writer)
     return [writer.model] if writer.weights or gguf_file(writer.model) else []
 
 

@@ -17,10 +17,8 @@ from dataset_builder.llm_query import LLMQueries, QueryPrompt, begin_writing
 from dataset_builder.methods import open_retrievers
 from dataset_builder.passage_store import PassageStore
 from dataset_builder.queries import Keywords, QuerySampler, WriteQueries, cropped_sentence, one_by_one
-from dataset_builder.settings import WRITTEN_TYPES, BuildSettings
+from dataset_builder.settings import LLM_QUERY, WRITTEN_TYPES, BuildSettings
 from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
-
-LLM_QUERY = "llm_query"
 
 
 def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
@@ -69,8 +67,7 @@ def open_samplers(
             write, batch_size = _writer(query_type, folder, settings, access, passages, opened)
             sampler = QuerySampler(passages, query_type, write, settings.seed, excluded, batch_size)
             if query_type in WRITTEN_TYPES and settings.consistency_retriever:
-                place = settings.retrievers.index(settings.consistency_retriever)
-                retriever = open_retrievers(folder, settings)[place]
+                (retriever,) = open_retrievers(folder, settings, [settings.consistency_retriever])
                 sampler.consistent = ConsistencyFilter(retriever, settings.consistency_depth)
             samplers.append(sampler)
         yield samplers

@@ -226,8 +226,7 @@ class _Opener:
         if teacher.kind == FUSION:
             return FusionTeacher(open_retrievers(self.folder, self.settings))
         if teacher.kind == RETRIEVER:
-            names = self.settings.retrievers
-            return RetrieverTeacher(open_retrievers(self.folder, self.settings)[names.index(teacher.model)])
+            return RetrieverTeacher(*open_retrievers(self.folder, self.settings, [teacher.model]))
         if teacher.kind == RERANKER:
             return open_reranker(teacher.model)
         if teacher.kind == LIKELIHOOD:
@@ -270,7 +269,7 @@ def open_language_model(
 
 def language_models_of(settings: BuildSettings) -> list[TeacherName]:
     """The language models, each once, that a build asks: its teachers and its writer of queries."""
-    writer = [TeacherName.parse(settings.query_writer)] if settings.query_writer else []
+    writer = [TeacherName.parse(settings.asked_writer)] if settings.asked_writer else []
     asked = [each for each in [*teachers_of(settings), *writer] if each.is_language_model]
     return list({each.model: each for each in asked}.values())
 

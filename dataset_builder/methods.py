@@ -1,6 +1,6 @@
 """Builds and opens, over a build's passages, the retrieval methods that its settings name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -67,8 +67,10 @@ def _prepare_bm25(folder: BuildFolder, settings: BuildSettings, passages: Passag
         build_lucene_index(progress, folder.lucene)
 
 
-def open_retrievers(folder: BuildFolder, settings: BuildSettings) -> list[Retriever]:
-    """The retrieval methods of `settings.retrievers`, in that order."""
+def open_retrievers(
+    folder: BuildFolder, settings: BuildSettings, names: Sequence[str] | None = None
+) -> list[Retriever]:
+    """The retrieval methods called `names`, in that order; by default those of `settings.retrievers`."""
     methods = _Methods(folder, settings)
     openers: dict[str, Callable[[], Retriever]] = {
         "bm25": lambda: methods.bm25,
@@ -79,7 +81,7 @@ def open_retrievers(folder: BuildFolder, settings: BuildSettings) -> list[Retrie
         "bm25_minilm": lambda: methods.reranked("bm25_minilm", methods.minilm),
         "bm25_monot5": lambda: methods.reranked("bm25_monot5", MonoT5(settings.monot5)),
     }
-    return [openers[name]() for name in settings.retrievers]
+    return [openers[name]() for name in (settings.retrievers if names is None else names)]
 
 
 def check_settings(settings: BuildSettings) -> None:

@@ -15,7 +15,8 @@ from dataset_builder.folder import BuildFolder
 PROFILES = Path(__file__).parent / "profiles"
 SPLIT, UNION = "split", "union"
 # Queries that a model writes, which may have written past its passage.
-WRITTEN_TYPES = ("doct5query", "llm_query")
+LLM_QUERY = "llm_query"
+WRITTEN_TYPES = ("doct5query", LLM_QUERY)
 INDEX_KINDS = ("flat", "hnsw", "ivf")
 
 
@@ -83,6 +84,11 @@ class BuildSettings:
             raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
+
+    @property
+    def asked_writer(self) -> str:
+        """The writer of `llm_query`; "" where the build has no such queries."""
+        return self.query_writer if LLM_QUERY in self.query_shares() else ""
 
     @property
     def writes_queries(self) -> bool:
