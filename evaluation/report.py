@@ -109,9 +109,10 @@ def _system_json(result: SystemResult) -> dict[str, object]:
         "means": {name: mean(result.values[name]) for name in MEASURES},
         "interval": result.interval,
         "revision": system.revision,
-        "seconds": system.seconds,
         "num_pairs": system.num_pairs,
         "num_cached": system.num_cached,
+        "num_timed": system.num_timed,
+        "seconds": system.seconds,
         "passages_per_second": system.passages_per_second,
         "per_query": result.values,
     }

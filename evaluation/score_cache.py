@@ -11,6 +11,7 @@ from tqdm import tqdm
 from dataset_builder.batches import batched
 
 CHUNK = 500
+TIMED = 2 * CHUNK
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timed_scores (key BLOB PRIMARY KEY, score REAL, seconds REAL) WITHOUT ROWID"
 )
@@ -32,12 +33,17 @@ class ScoreCache:
         return [pair for pair in dict.fromkeys(pairs) if self._get(revision, pair) is None]
 
     def fill(self, revision: str, pairs: Sequence[Pair], scorer: Scorer) -> None:
-        """Score `pairs` and keep the scores, each with its share of its chunk's time."""
+        """Score `pairs` and keep the scores; those of the first 1,000, in the order given, with their time.
+
+        The rest are scored passage by passage, so that a scorer that encodes a text once does so for all its queries:
+        quicker, and no measure of how long a query's candidates take.
+        """
         progress = tqdm(desc="scoring", total=len(pairs), unit="pair")
-        for chunk in batched(pairs, CHUNK):
+        timed, rest = pairs[:TIMED], sorted(pairs[TIMED:], key=lambda pair: pair[1])
+        for chunk in (*batched(timed, CHUNK), *batched(rest, CHUNK)):
             began = time.perf_counter()
             scores = scorer(chunk)
-            seconds = (time.perf_counter() - began) / len(chunk)
+            seconds = (time.perf_counter() - began) / len(chunk) if chunk[0] in timed else None
             rows = [(_key(revision, pair), score, seconds) for pair, score in zip(chunk, scores, strict=True)]
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO timed_scores VALUES (?, ?, ?)", rows)
@@ -48,17 +54,17 @@ class ScoreCache:
         """The score of each distinct pair; all were scored before."""
         return {pair: row[0] for pair, row in self._rows(revision, pairs).items()}
 
-    def seconds(self, revision: str, pairs: Iterable[Pair]) -> float:
-        """How long the distinct pairs took when they were scored."""
-        return sum(row[1] for row in self._rows(revision, pairs).values())
+    def seconds(self, revision: str, pairs: Iterable[Pair]) -> list[float]:
+        """How long each of the distinct pairs took that were timed."""
+        return [row[1] for row in self._rows(revision, pairs).values() if row[1] is not None]
 
-    def _rows(self, revision: str, pairs: Iterable[Pair]) -> dict[Pair, tuple[float, float]]:
+    def _rows(self, revision: str, pairs: Iterable[Pair]) -> dict[Pair, tuple[float, float | None]]:
         rows = {pair: self._get(revision, pair) for pair in pairs}
         known = {pair: row for pair, row in rows.items() if row is not None}
         assert len(known) == len(rows)
         return known
 
-    def _get(self, revision: str, pair: Pair) -> tuple[float, float] | None:
+    def _get(self, revision: str, pair: Pair) -> tuple[float, float | None] | None:
         query = "SELECT score, seconds FROM timed_scores WHERE key = ?"
         return self._connection.execute(query, (_key(revision, pair),)).fetchone()
 

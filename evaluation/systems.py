@@ -19,23 +19,24 @@ from evaluation.score_cache import Pair, ScoreCache, Scorer
 class SystemRun:
     """A system's run.
 
-    `seconds`, `num_pairs`: of scoring all of the run's distinct (query, passage) texts, when that was done;
-    0 for a run file.
+    `num_pairs`: the run's distinct (query, passage) texts; 0 for a run file.
     `num_cached`: how many of them were scored by an earlier call.
+    `num_timed`, `seconds`: how many were timed when they were scored, and how long those took.
     `revision`: hash of the weights or of the run file, or the Hub's commit.
     """
 
     name: str
     run: Run
-    seconds: float = 0.0
     num_pairs: int = 0
     num_cached: int = 0
+    num_timed: int = 0
+    seconds: float = 0.0
     revision: str = ""
 
     @property
     def passages_per_second(self) -> float | None:
         """None for a run file."""
-        return self.num_pairs / self.seconds if self.seconds else None
+        return self.num_timed / self.seconds if self.seconds else None
 
 
 def parse_named(spec: str) -> tuple[str, str]:
@@ -69,7 +70,9 @@ def rerank(
         by_query[query_id][docid] = scores[pair]
     run = {query_id: ordered(found) for query_id, found in by_query.items()}
     seconds = cache.seconds(revision, pairs)
-    return SystemRun(name, run, seconds, len(scores), len(scores) - len(missing), revision)
+    return SystemRun(
+        name, run, len(scores), len(scores) - len(missing), len(seconds), sum(seconds), revision=revision
+    )
 
 
 def _fill(model: str, cache: ScoreCache, revision: str, missing: Sequence[Pair]) -> None:

@@ -131,7 +131,7 @@ def _published_cells(row: Published, reports: Sequence[Report]) -> list[str]:
 
 def _speed(found: Mapping[str, SystemResult]) -> str:
     seconds = sum(result.system.seconds for result in found.values())
-    return f"{sum(result.system.num_pairs for result in found.values()) / seconds:.0f}" if seconds else ""
+    return f"{sum(result.system.num_timed for result in found.values()) / seconds:.0f}" if seconds else ""
 
 
 def _notes(reports: Sequence[Report], published: Sequence[Published]) -> str:

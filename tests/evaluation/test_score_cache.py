@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluation.score_cache import CHUNK, ScoreCache
+from evaluation.score_cache import CHUNK, TIMED, ScoreCache
 
 ROOT = Path(__file__).parents[2]
 PAIRS = [("query", f"passage {number}") for number in range(3 * CHUNK)]
@@ -42,7 +42,23 @@ def test_a_kill_loses_only_the_chunk_in_flight(tmp_path):
     assert missing == PAIRS[2 * CHUNK :]
     cache.fill("revision", missing, lambda pairs: [float(len(passage)) for _, passage in pairs])
     assert cache.scores("revision", PAIRS) == {pair: float(len(pair[1])) for pair in PAIRS}
-    assert cache.seconds("revision", PAIRS) > 0
+
+
+def test_of_many_pairs_the_first_are_timed_and_the_rest_scored_passage_by_passage(tmp_path):
+    cache, calls = ScoreCache(tmp_path / "scores.sqlite"), []
+    pairs = [(f"query {query}", f"passage {passage}") for query in range(30) for passage in range(100)]
+
+    def scorer(chunk):
+        calls.append(chunk)
+        return [float(len(query)) for query, _ in chunk]
+
+    cache.fill("revision", pairs, scorer)
+    assert [pair for chunk in calls[:2] for pair in chunk] == pairs[:TIMED]
+    assert sorted(pair for chunk in calls for pair in chunk) == sorted(pairs)
+    assert len({passage for _, passage in calls[-1]}) == CHUNK / 20  # its 20 queries that were not timed
+    seconds = cache.seconds("revision", pairs)
+    assert len(seconds) == TIMED and min(seconds) > 0
+    assert cache.scores("revision", pairs)["query 29", "passage 99"] == len("query 29")
 
 
 def test_another_revision_query_or_passage_is_another_score(tmp_path):
