@@ -53,7 +53,8 @@ def train(stage: Stage, recipe: list[Stage]) -> None:
     if was_finished(stage, settings):
         return
     checkpoint = checkpoint_to_resume(stage, settings)
-    held_out = HeldOut.load(stage, held_out_rankings)
+    # Without rankings (--max_train_samples 0) the start is saved as it is: there is nothing to compare.
+    held_out = HeldOut.load(stage, held_out_rankings) if len(rankings) else HeldOut.nothing(stage)
     start = measure_start(recipe[0].model, held_out, stage, settings)
 
     set_seed(arguments.seed)
@@ -86,7 +87,7 @@ def train(stage: Stage, recipe: list[Stage]) -> None:
     trainer.log_metrics("all", metrics)
     trainer.save_metrics("all", metrics)
     if trainer.is_world_process_zero():
-        print(verdict, flush=True)
+        print(verdict if len(rankings) else f"saved the start, untrained, in {stage.folder}", flush=True)
     if arguments.push_to_hub:
         trainer.push_to_hub()
 

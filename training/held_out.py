@@ -52,6 +52,11 @@ class HeldOut:
             judged = JudgedRanking.load(stage.data, stage.folder / LOGS)
         return cls(rankings, judged, stage.model.max_length)
 
+    @classmethod
+    def nothing(cls, stage: Stage) -> "HeldOut":
+        """Where no student is compared with its start."""
+        return cls(None, None, stage.model.max_length)
+
     def measure(self, model: TwolarForReranking) -> dict[str, PerQuery]:
         """What is measured → query → nDCG@10; judgments, where there are any, come first."""
         found: dict[str, PerQuery] = {}
@@ -87,6 +92,8 @@ def measure_start(
     Raises:
         InputError: for a start that cannot be loaded, or a kept file that is damaged.
     """
+    if held_out.rankings is None and held_out.judged is None:
+        return {}
     with PartialState().main_process_first():
         found = _read(stage.folder, settings)
         if found is None:

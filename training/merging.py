@@ -24,7 +24,7 @@ def load_saved(
     Read again, not taken from memory: what is measured then is what users will load.
     """
     student = on_device(TwolarForReranking.from_pretrained(stage.folder), stage)
-    if not stage.training.merge_with_start:
+    if not stage.training.merge_with_start or held_out.rankings is None:
         return student, None
     print("merging with the start", flush=True)
     weights = load_student(start).state_dict()
