@@ -11,8 +11,7 @@ the training was worth it: WIN, LEVEL or WORSE.
 
 from transformers import set_seed
 
-from dataset_builder.errors import run_cli
-from model_cards.training_run import write_training_run
+from retrieval.errors import run_cli
 from training.arguments import Stage, parse_arguments
 from training.collator import RankingCollator
 from training.data import load_rankings, refuse_unreadable
@@ -32,6 +31,7 @@ from training.resume import (
 from training.settings import settings_of
 from training.student import add_adapters, load_student, save_student, set_dropout
 from training.trainer import RankingTrainer, ndcg_at_10
+from training.training_run import write_training_run
 from training.verdict import give_verdict
 
 

@@ -18,8 +18,8 @@ from datasets import Dataset
 from transformers import AutoTokenizer, T5ForConditionalGeneration, TrainerCallback
 
 from benchmarks.random_t5 import SHAPES, save_random_t5
-from dataset_builder.errors import run_cli
 from modeling_twolar import TwolarForReranking
+from retrieval.errors import run_cli
 from training.arguments import DistillationArguments
 from training.collator import RankingCollator
 from training.losses import ranknet

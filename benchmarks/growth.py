@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.peak_memory import PeakMemory
 from benchmarks.random_t5 import SHAPES, random_pairs, save_random_t5
-from dataset_builder.errors import run_cli
 from modeling_twolar import TwolarForReranking
+from retrieval.errors import run_cli
 
 COUNTS = (10, 100, 1000, 10_000)
 

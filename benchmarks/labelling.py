@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dataset_builder.errors import InputError, run_cli
-from dataset_builder.folder import BuildFolder, all_rankings
+from dataset_builder.build.folder import BuildFolder, all_rankings
+from retrieval.errors import InputError, run_cli
 
 SECONDS_BETWEEN_LOOKS = 0.5
 CALLS_A_QUERY = 2

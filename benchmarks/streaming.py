@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from dataset_builder.errors import InputError, run_cli
-from dataset_builder.folder import BuildFolder
+from dataset_builder.build.folder import BuildFolder
+from retrieval.errors import InputError, run_cli
 
 MS_MARCO = 8_841_823
 VOCABULARY = 200_000

@@ -24,7 +24,7 @@ from benchmarks.matrix_floor import MatrixFloor, synchronize
 from benchmarks.peak_memory import PeakMemory
 from benchmarks.random_t5 import SHAPES, random_pairs, save_random_t5
 from benchmarks.ways import AUTHORS_LOOP, Pair, Way, make_ways
-from dataset_builder.errors import InputError, run_cli
+from retrieval.errors import InputError, run_cli
 
 PACKAGES = ("torch", "transformers", "sentence-transformers")
 

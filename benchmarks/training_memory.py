@@ -13,8 +13,8 @@ import torch
 
 from benchmarks.peak_memory import PeakMemory
 from benchmarks.random_t5 import SHAPES, save_random_t5
-from dataset_builder.errors import run_cli
 from modeling_twolar import TwolarForReranking
+from retrieval.errors import run_cli
 from training.losses import ranknet
 
 COUNTS = (8, 16, 32, 64)

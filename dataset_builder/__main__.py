@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
-from dataset_builder.arguments import build_execution, build_settings, import_wanted, parser, teacher_access
-from dataset_builder.errors import run_cli
-from dataset_builder.executors import SLURM
-from dataset_builder.folder import BuildFolder
-from dataset_builder.import_runs import import_runs
-from dataset_builder.inspection import describe_query, describe_status
-from dataset_builder.order import order_run
-from dataset_builder.pipeline import build
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.commands.arguments import (
+    build_execution,
+    build_settings,
+    import_wanted,
+    parser,
+    teacher_access,
+)
+from dataset_builder.commands.import_runs import import_runs
+from dataset_builder.commands.inspection import describe_query, describe_status
+from dataset_builder.commands.order import order_run
+from dataset_builder.pipeline.executors import SLURM
+from dataset_builder.pipeline.run import build
+from retrieval.errors import run_cli
 
 
 def main() -> None:

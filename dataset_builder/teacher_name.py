@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from dataset_builder.errors import InputError
-from dataset_builder.model_name import published_name
-from dataset_builder.records import RETRIEVERS
+from dataset_builder.pools.methods import METHODS
+from retrieval.errors import InputError
+from retrieval.model_name import published_name
 
 # Listwise orders of a language model: asked live, in batches, or here.
 OPENAI, BATCH, LOCAL = "openai", "batch", "local"
@@ -88,7 +88,7 @@ class Member:
             weight = 0.0
         if not 0 < weight < float("inf"):
             raise InputError(f"--ensemble {text!r}: {number!r} is no weight; give a number above 0")
-        teacher = TeacherName(RETRIEVER, name) if name in RETRIEVERS else TeacherName.parse(name)
+        teacher = TeacherName(RETRIEVER, name) if name in METHODS else TeacherName.parse(name)
         if teacher.kind in (ENSEMBLE, RUN):
             raise InputError(f"--ensemble {text!r}: {teacher.kind} cannot be a member")
         return cls(teacher, weight)

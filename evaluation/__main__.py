@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataset_builder.errors import InputError, run_cli
-from dataset_builder.trec_run import write_run
 from evaluation.collections import JudgedCollection, LocalFiles, is_prebuilt, load_collection, load_prebuilt
 from evaluation.first_stage import BM25_NAME, Candidates, retrieve
 from evaluation.plots import slug
@@ -14,6 +12,8 @@ from evaluation.report import Report, correct_together, make_report
 from evaluation.results_folder import all_tables, write_results
 from evaluation.score_cache import ScoreCache
 from evaluation.systems import SystemRun, load_run, parse_named, rerank
+from retrieval.errors import InputError, run_cli
+from retrieval.trec_run import write_run
 
 
 def main() -> None:

@@ -2,16 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builder.corpus import PYTHON_STDLIB
-from dataset_builder.errors import InputError
 from evaluation.prebuilt import PrebuiltCorpus
 from evaluation.pyserini_tables import binary_cutoff, tabled_collections
-
-Qrels = dict[str, dict[str, int]]
+from retrieval.corpus import PYTHON_STDLIB
+from retrieval.errors import InputError
+from retrieval.judgments import Qrels, read_qrels, read_trec_qrels
+from retrieval.queries import read_queries, read_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ def load_prebuilt(name: str, local: LocalFiles, limit: int | None) -> JudgedColl
     """
     tabled = tabled_collections()[name]
     corpus = PrebuiltCorpus(tabled, local.index)
-    texts = _read_topics(local.topics) if local.topics else corpus.topics()
-    qrels = _read_trec_qrels(local.qrels or corpus.qrels_path())
+    texts = read_topics(local.topics) if local.topics else corpus.topics()
+    qrels = read_trec_qrels(local.qrels or corpus.qrels_path())
     judged = [query_id for query_id in qrels if query_id in texts][:limit]
     if not judged:
         raise InputError(f"{name}: no topic is judged; --topics and --qrels must belong together")
@@ -83,7 +82,7 @@ def load_collection(
     for path in (queries_path, qrels_path):
         if not path.is_file():
             raise InputError(f"collection {folder} has no {path.relative_to(folder)}")
-    qrels, texts = _read_qrels(qrels_path), _read_queries(queries_path)
+    qrels, texts = read_qrels(qrels_path), read_queries(queries_path)
     missing = next((query_id for query_id in qrels if query_id not in texts), None)
     if missing is not None:
         raise InputError(f"{qrels_path} judges query {missing!r}, which {queries_path} has not")
@@ -104,74 +103,3 @@ def _corpus_of(folder: Path) -> str:
     raise InputError(
         f"collection {folder} has no corpus.jsonl[.gz]; say where it is with --corpus, e.g. {PYTHON_STDLIB}"
     )
-
-
-def _read_queries(path: Path) -> dict[str, str]:
-    queries: dict[str, str] = {}
-    for place, line in _lines(path):
-        try:
-            row = json.loads(line)
-            query_id, text = str(row["_id"]), row["text"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(f'{place}: expected an object with "_id" and "text"') from error
-        if not isinstance(text, str):
-            raise InputError(f'{place}: "text" must be a string')
-        queries[query_id] = text
-    return queries
-
-
-def _read_topics(path: Path) -> dict[str, str]:
-    """Queries of a local file: BEIR's `.jsonl`, or a TREC topics file of `id <tab> text` lines."""
-    if not path.is_file():
-        raise InputError(f"topics {path} do not exist")
-    if path.suffix == ".jsonl":
-        return _read_queries(path)
-    queries: dict[str, str] = {}
-    for place, line in _lines(path):
-        query_id, tab, text = line.partition("\t")
-        if not tab:
-            raise InputError(f"{place}: expected id, tab, query text")
-        queries[query_id] = text
-    return queries
-
-
-def _read_trec_qrels(path: Path) -> Qrels:
-    if not path.is_file():
-        raise InputError(f"qrels {path} do not exist")
-    qrels: Qrels = {}
-    for place, line in _lines(path):
-        try:
-            query_id, _, docid, grade = line.split()
-            qrels.setdefault(query_id, {})[docid] = int(grade)
-        except ValueError as error:
-            raise InputError(f"{place}: expected query-id, 0, docid and an integer grade") from error
-    return qrels
-
-
-def _read_qrels(path: Path) -> Qrels:
-    qrels: Qrels = {}
-    for place, line in _lines(path):
-        fields = line.split("\t")
-        if fields[0] == "query-id":
-            continue
-        try:
-            query_id, docid, grade = fields
-            qrels.setdefault(query_id, {})[docid] = int(grade)
-        except ValueError as error:
-            raise InputError(
-                f"{place}: expected query-id, corpus-id and an integer score, by tabs"
-            ) from error
-    if not qrels:
-        raise InputError(f"{path} holds no judgment")
-    return qrels
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    number = 0
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield f"{path} line {number}", line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} after line {number}: not UTF-8 text; convert it first") from error

@@ -2,21 +2,20 @@
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builder.corpus import read_corpus
-from dataset_builder.errors import InputError
-from dataset_builder.model_revision import model_revision
-from dataset_builder.passage_store import DuplicateDocid, PassageStore
-from dataset_builder.retrievers import Retriever
-from dataset_builder.retrievers.dense import DenseRetriever, build_faiss_index, cosine_encoder
-from dataset_builder.retrievers.lucene import BM25, build_lucene_index
-from dataset_builder.retrievers.splade import Splade, build_impact_index, splade_encoder
-from dataset_builder.trec_run import Run, ordered, read_run
 from evaluation.collections import JudgedCollection
 from evaluation.prebuilt import PrebuiltCorpus
+from retrieval.corpus import read_corpus
+from retrieval.errors import InputError
+from retrieval.model_revision import model_revision
+from retrieval.passage_store import DuplicateDocid, PassageStore
+from retrieval.retrievers import Retriever
+from retrieval.retrievers.dense import DenseRetriever, build_faiss_index, cosine_encoder
+from retrieval.retrievers.lucene import BM25, build_lucene_index
+from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder
+from retrieval.trec_run import Run, load_ranking, ordered
 
 BM25_NAME, COSINE, SPLADE = "bm25", "cosine:", "splade:"
 
@@ -68,20 +67,6 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
 def _prebuilt(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Run:
     assert isinstance(collection.corpus, PrebuiltCorpus)
     return collection.corpus.search(first_stage, collection.queries, top_k, work)
-
-
-def load_ranking(path: str) -> Run:
-    """A run file whose scores can be compared.
-
-    Raises:
-        InputError: for a file that is no run, or a score that is not a number.
-    """
-    run = read_run(Path(path))
-    for query_id, hits in run.items():
-        wrong = next((hit.docid for hit in hits if math.isnan(hit.score)), None)
-        if wrong is not None:
-            raise InputError(f"run {path}: the score of {wrong} for query {query_id} is not a number")
-    return run
 
 
 def _open_passages(corpus: str, work: Path) -> PassageStore:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from ir_measures import nDCG
 
-from dataset_builder.trec_run import Run
-from evaluation.collections import Qrels
 from evaluation.metrics.reranking.reranking import MEASURES, PerQuery, mean, measure_values, per_query_values
+from retrieval.judgments import Qrels
+from retrieval.trec_run import Run
 
 __all__ = ["MAIN_MEASURE", "MEASURES", "PerQuery", "mean", "ndcg_by_depth", "per_query"]
 

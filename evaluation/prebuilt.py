@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builder.errors import InputError
-from dataset_builder.records import Passage
-from dataset_builder.retrievers.lucene import start_jvm
-from dataset_builder.trec_run import Run, read_run
-from evaluation.provenance import CHECKOUT
 from evaluation.pyserini_tables import FIRST_STAGES, Condition, TabledCollection
+from retrieval.errors import InputError
+from retrieval.provenance import CHECKOUT
+from retrieval.records import Passage
+from retrieval.retrievers.lucene import start_jvm
+from retrieval.trec_run import Run, read_run
 
 TOPICS_URL = "https://github.com/castorini/anserini-tools/tree/master/topics-and-qrels"
 TEXT_FIELDS = ("text", "contents", "passage", "body")

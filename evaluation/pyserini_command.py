@@ -3,7 +3,7 @@
 import runpy
 import sys
 
-from dataset_builder.retrievers.lucene import start_jvm
+from retrieval.retrievers.lucene import start_jvm
 
 if __name__ == "__main__":
     start_jvm()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from dataset_builder.errors import InputError
 from evaluation.measures import MAIN_MEASURE, MEASURES
 from evaluation.pyserini_tables import tabled_collections
+from retrieval.errors import InputError
 
 SHIPPED = Path(__file__).parent / "reference"
 

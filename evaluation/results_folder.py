@@ -1,15 +1,15 @@
 """The folder of results: tables, JSON record and plots, each written aside and then renamed."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.plots import write_plots
-from evaluation.provenance import provenance
 from evaluation.reference import Published
 from evaluation.report import Report
 from evaluation.tables import Table, details, differences, overview
+from retrieval.provenance import provenance
+from retrieval.text_file import write_text
 
 
 def write_results(reports: Sequence[Report], published: Sequence[Published], folder: Path) -> None:
@@ -27,11 +27,3 @@ def all_tables(reports: Sequence[Report], published: Sequence[Published]) -> lis
     """The table over all collections, then each collection's, then the differences from the baseline."""
     compared = [differences(report) for report in reports if report.against]
     return [overview(reports, published), *(details(report) for report in reports), *compared]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` and a line end, aside first and then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    os.replace(unfinished, path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dataset_builder.batches import batched
+from retrieval.batches import batched
 
 CHUNK = 500
 TIMED = 2 * CHUNK

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from dataset_builder.errors import InputError
-from dataset_builder.model_revision import model_revision
-from dataset_builder.packaged_model import model_path
-from dataset_builder.trec_run import Run, ordered
-from evaluation.first_stage import COSINE, Candidates, load_ranking
+from evaluation.first_stage import COSINE, Candidates
 from evaluation.score_cache import Pair, ScoreCache, Scorer
+from retrieval.errors import InputError
+from retrieval.model_files import model_path
+from retrieval.model_revision import model_revision
+from retrieval.trec_run import Run, load_ranking, ordered
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataset_builder.errors import InputError
-from evaluation.provenance import CHECKOUT
+from retrieval.errors import InputError
+from retrieval.provenance import CHECKOUT
 
 
 def train(flags: Sequence[str], model: Path, what: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 
-from dataset_builder.errors import InputError
 from evaluation.measures import MAIN_MEASURE
+from retrieval.errors import InputError
 
 BENCHMARKS = Path(__file__).parent / "hub_benchmarks.yaml"
 EVAL_RESULTS = ".eval_results/twolar.yaml"

@@ -9,12 +9,12 @@ import yaml
 from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
-from dataset_builder.card import LICENCES, NOT_KNOWN, TEMPLATES
-from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import PACKAGED_MINILM
+from dataset_builder.dataset.card import LICENCES, NOT_KNOWN, TEMPLATES
 from model_cards.evaluation_results import CollectionResult, model_index
-from model_cards.training_run import TrainingRun, read_json, read_training_run
+from retrieval.errors import InputError
+from retrieval.model_files import PACKAGED_MINILM
 from training.plot import FILE_NAME as PLOT
+from training.training_run import TrainingRun, read_json, read_training_run
 from training.verdict import TOLERANCE
 
 TEMPLATE = "model_card.md.jinja"

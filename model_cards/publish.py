@@ -15,9 +15,9 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from dataset_builder.errors import InputError, run_cli
 from model_cards.checks import find_machine_paths, find_problems
 from model_cards.staging import CARD, DATASET, MODEL, SPACE, Repository, stage, staged_files
+from retrieval.errors import InputError, run_cli
 
 # What `make quickstart` makes: a folder's path is its name on the Hub. The order is that of publishing.
 PATHS = {
@@ -103,9 +103,9 @@ def _write_model_card(
     repository: Repository, folder: Path, names: Mapping[str, str], arguments: argparse.Namespace
 ) -> None:
     # Here, for they take seconds to import, and neither a dataset nor a Space needs them.
-    from dataset_builder.model_revision import model_revision
     from model_cards.evaluation_results import EVAL_RESULTS, eval_results_yaml, read_results
     from model_cards.model_card import read_checkpoint, render_model_card
+    from retrieval.model_revision import model_revision
 
     checkpoint = read_checkpoint(repository.source)
     results = read_results(arguments.results, arguments.system, model_revision(str(repository.source)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 
 DATASET, MODEL, SPACE = "dataset", "model", "space"
 CARD = "README.md"

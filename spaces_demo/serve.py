@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, StringConstraints, Tag
 from transformers import AutoModel, PreTrainedTokenizerBase
 
-from dataset_builder.errors import InputError, run_cli
+from retrieval.errors import InputError, run_cli
 
 MAX_QUERY_CHARACTERS = 2000  # a query is read once for each document
 MAX_WAITING = 200

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.stdlib_docstrings import stdlib_docstrings
+from retrieval.corpus import PYTHON_STDLIB, read_corpus
 
 QUESTIONS = Path(__file__).parents[1] / "evaluation" / "python_questions"
 
@@ -38,7 +38,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def docstrings():
-    return {passage.docid: passage.text for passage in stdlib_docstrings()}
+    return {passage.docid: passage.text for passage in read_corpus(PYTHON_STDLIB)}
 
 
 def test_dev_and_test_share_no_question_and_cover_all_of_them(questions, splits):

@@ -6,16 +6,16 @@ from collections import deque
 
 import pytest
 
-from dataset_builder.stdlib_docstrings import stdlib_docstrings
+from retrieval.corpus import PYTHON_STDLIB, read_corpus
 
 
 @pytest.fixture(scope="module")
 def passages():
-    return {passage.docid: passage for passage in stdlib_docstrings()}
+    return {passage.docid: passage for passage in read_corpus(PYTHON_STDLIB)}
 
 
 def test_ids_are_unique_ordered_and_of_a_sane_number():
-    docids = [passage.docid for passage in stdlib_docstrings()]
+    docids = [passage.docid for passage in read_corpus(PYTHON_STDLIB)]
     assert docids == sorted(set(docids))
     assert 4500 < len(docids) < 6500
 
@@ -53,7 +53,7 @@ def test_private_names_near_empty_docstrings_and_modules_that_act_are_left_out(p
 
 def test_two_fresh_processes_print_the_same_passages_and_nothing_else():
     code = (
-        "import hashlib; from dataset_builder.stdlib_docstrings import stdlib_docstrings as s;"
+        "import hashlib; from packaged import stdlib_docstrings as s;"
         "print(hashlib.sha256(repr(list(s())).encode()).hexdigest())"
     )
     runs = [
@@ -73,5 +73,5 @@ def test_two_fresh_processes_print_the_same_passages_and_nothing_else():
 
 def test_the_corpus_does_not_depend_on_what_this_process_imported(monkeypatch, passages):
     monkeypatch.setattr(inspect, "getfile", lambda *arguments: "replaced")
-    assert {passage.docid: passage for passage in stdlib_docstrings()} == passages
+    assert {passage.docid: passage for passage in read_corpus(PYTHON_STDLIB)} == passages
     assert "inspect.getfile" in passages

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 from training.losses import LOSSES, parse_loss
 
 # A settings file's key for the trainings that follow one another; each holds what it changes.

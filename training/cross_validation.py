@@ -14,9 +14,6 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from dataset_builder.errors import InputError, run_cli
-from dataset_builder.model_revision import model_revision
-from dataset_builder.trec_run import Run, write_run
 from evaluation.collections import load_collection
 from evaluation.first_stage import BM25_NAME, retrieve
 from evaluation.plots import slug
@@ -26,6 +23,9 @@ from evaluation.score_cache import ScoreCache
 from evaluation.systems import SystemRun, load_run, parse_named, rerank
 from evaluation.tables import details
 from evaluation.training_runs import train
+from retrieval.errors import InputError, run_cli
+from retrieval.model_revision import model_revision
+from retrieval.trec_run import Run, write_run
 from training.arguments import DataArguments, parse_arguments
 from training.data import load_rankings, normal
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.compute
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 from training.arguments import DataArguments, Stage
 from training.losses import WeightedLoss
 

@@ -9,9 +9,9 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 
-from dataset_builder.errors import InputError
-from evaluation.results_folder import write_text
 from modeling_twolar import TwolarForReranking
+from retrieval.errors import InputError
+from retrieval.text_file import write_text
 from training.arguments import ModelArguments, Stage
 from training.collator import contents, pool_of
 from training.data import normal

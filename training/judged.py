@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builder.trec_run import ordered
 from evaluation.collections import JudgedCollection, load_collection
 from evaluation.first_stage import Candidates, retrieve
 from evaluation.measures import MAIN_MEASURE, per_query
 from modeling_twolar import TwolarForReranking
+from retrieval.trec_run import ordered
 from training.arguments import DataArguments
 
 

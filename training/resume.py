@@ -13,8 +13,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from dataset_builder.errors import InputError
-from evaluation.results_folder import write_text
+from retrieval.errors import InputError
+from retrieval.text_file import write_text
 from training.arguments import DistillationArguments, Stage
 from training.held_out import LOGS, START
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from dataset_builder.model_revision import model_revision
+from retrieval.model_revision import model_revision
 from training.arguments import Stage
 
 # Of `transformers.TrainingArguments`: what a reader needs to repeat a training, and a resumed one must not change.

@@ -6,9 +6,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import Trainer
 
-from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking, load_reranker
+from retrieval.errors import InputError
+from retrieval.model_files import model_path
 from training.arguments import ModelArguments, Stage
 
 ADAPTER = "adapter"

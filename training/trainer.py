@@ -8,8 +8,8 @@ from transformers import EvalPrediction, Trainer
 from transformers.modeling_outputs import ModelOutput
 from transformers.trainer_utils import EvalLoopOutput
 
-from dataset_builder.errors import InputError
 from evaluation.measures import mean
+from retrieval.errors import InputError
 from training.arguments import DistillationArguments
 from training.judged import JudgedRanking
 from training.losses import RankingLoss

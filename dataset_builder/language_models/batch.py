@@ -20,7 +20,6 @@ from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 from dataset_builder.language_models.conversation import Begin, Item, Items, LanguageModel, Result, replay
@@ -31,6 +30,7 @@ from dataset_builder.language_models.openai_server import (
     chat_answer,
     input_error,
 )
+from retrieval.errors import InputError
 
 ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 MAX_REQUESTS = 50_000

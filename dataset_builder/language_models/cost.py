@@ -8,9 +8,9 @@ from typing import Self
 
 import yaml
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
+from retrieval.errors import InputError
 
 _PRICES = Path(__file__).parent / "prices.yaml"
 

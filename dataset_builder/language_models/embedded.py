@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import PACKAGED_LLM, gguf_file
+from retrieval.errors import InputError
+from retrieval.model_files import PACKAGED_LLM, gguf_file
 
 EMBEDDED = "embedded"
 CONTEXT_TOKENS = 8192

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 import openai
 from openai.types.chat import ChatCompletion
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 from dataset_builder.language_models.conversation import Begin, Item, Items, LanguageModel, Result, advance
 from dataset_builder.language_models.cost import Budget
 from dataset_builder.language_models.openai_server import OpenAIServer, chat_answer, filtered, input_error
+from retrieval.errors import InputError
 
 # A slow item holds back the output, not the work: so many times `concurrency` items may wait behind it.
 ITEMS_AHEAD = 4

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from dataset_builder.batches import batched
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 from dataset_builder.language_models.conversation import (
@@ -19,6 +17,8 @@ from dataset_builder.language_models.conversation import (
     advance,
 )
 from dataset_builder.language_models.cost import Budget
+from retrieval.batches import batched
+from retrieval.errors import InputError
 
 # `[12] > ` in tokens, with room for the notation of other models.
 TOKENS_PER_ID = 8

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import openai
 from openai.types.chat import ChatCompletion
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
+from retrieval.errors import InputError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 CONTENT_FILTERS = ("content_filter", "content_policy_violation")

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from dataset_builder.records import Passage, RankingExample
+from dataset_builder.ranking_example import RankingExample
+from retrieval.records import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,7 @@ class TeacherAnswer:
     """A teacher's order of a pool.
 
     `order`: indices into the pool, most relevant first, a permutation of it; None where the answer
-    gave none. `label_status` is one of `records.LABEL_STATUSES`. `scores`: as `RankingExample.teacher_scores`.
+    gave none. `label_status` is one of `ranking_example.LABEL_STATUSES`. `scores`: as `RankingExample.teacher_scores`.
     """
 
     order: tuple[int, ...] | None

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
-from dataset_builder.batches import batched
-from dataset_builder.records import Passage, RankingExample
-from dataset_builder.retrievers import Retriever
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher, TeacherAnswer, best_first, labelled
+from retrieval.batches import batched
+from retrieval.records import Passage
+from retrieval.retrievers import Retriever
 
 # Each member sees so many pools before the next one's turn.
 POOLS_AT_ONCE = 1024

@@ -7,10 +7,11 @@ does not hold gets nothing from it.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dataset_builder.records import Passage, RankingExample
-from dataset_builder.retrievers import Retriever
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teacher_name import FUSION
 from dataset_builder.teachers import TeacherAnswer, labelled
+from retrieval.records import Passage
+from retrieval.retrievers import Retriever
 
 RRF_CONSTANT = 60
 

@@ -17,14 +17,15 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicLayer
 
-from dataset_builder.batches import batched
-from dataset_builder.device import best_device, best_dtype
-from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import gguf_file, model_path
 from dataset_builder.prompt_files import render
-from dataset_builder.records import Passage, RankingExample
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teacher_name import LIKELIHOOD, TeacherName
 from dataset_builder.teachers import TeacherAnswer, best_first, labelled
+from retrieval.batches import batched
+from retrieval.device import best_device, best_dtype
+from retrieval.errors import InputError
+from retrieval.model_files import gguf_file, model_path
+from retrieval.records import Passage
 
 PROMPT = "likelihood.txt"
 # Pools often share passages, and a passage's part of the prompt is read once for all queries of a group.

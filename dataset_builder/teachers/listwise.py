@@ -8,16 +8,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Sampling
 from dataset_builder.language_models.conversation import Conversation
-from dataset_builder.records import Passage, RankingExample
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.aggregation import aggregate
 from dataset_builder.teachers.llm_teacher import Ranking
 from dataset_builder.teachers.permutation import Permutation, parse_permutation
 from dataset_builder.teachers.prompt import ListwisePrompt
 from dataset_builder.teachers.sliding_window import STEP, WINDOW_SIZE, sort_in_windows
+from retrieval.errors import InputError
+from retrieval.records import Passage
 
 
 @dataclass(frozen=True, slots=True)

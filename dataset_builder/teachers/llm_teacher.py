@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from dataset_builder.folder import read_examples, write_examples
+from dataset_builder.build.folder import read_examples, write_examples
 from dataset_builder.language_models.conversation import Conversation, LanguageModel
-from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
+from dataset_builder.ranking_example import RankingExample, RetrievedPassage
 from dataset_builder.teachers import TeacherAnswer, labelled
+from retrieval.records import Passage, Query
 
 Ranking = Conversation[TeacherAnswer]
 

@@ -8,12 +8,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Message, Sampling
 from dataset_builder.prompt_files import render, version, wording
-from dataset_builder.records import RankingExample
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import TeacherAnswer, best_first
 from dataset_builder.teachers.llm_teacher import Ranking
+from retrieval.errors import InputError
 
 PROMPT = "pointwise.txt"
 # OpenAI gives at most 20; a word that is not among them is less likely than all of these.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dataset_builder.language_models.chat import Message
 from dataset_builder.prompt_files import render, version, wording
-from dataset_builder.records import Passage
+from retrieval.records import Passage
 
 _BRACKETED_NUMBER = re.compile(r"\[(\d+)\]")
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from safetensors import SafetensorError
 
-from dataset_builder.batches import batched
-from dataset_builder.device import best_device, best_dtype
-from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import model_path
-from dataset_builder.records import Passage, RankingExample
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teacher_name import RERANKER, TeacherName
 from dataset_builder.teachers import TeacherAnswer, best_first, labelled
+from retrieval.batches import batched
+from retrieval.device import best_device, best_dtype
+from retrieval.errors import InputError
+from retrieval.model_files import model_path
+from retrieval.records import Passage
 
 # Passages of similar length share a batch: on a CPU, MiniLM labels 32 pools together up to three times as fast as one
 # after the other.

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from dataset_builder.errors import InputError, run_cli
 from evaluation.ablations.grid import Ablation, Cell, Grid, flags, load_grid
 from evaluation.ablations.learning_curve import (
     LearningCurve,
@@ -23,9 +22,10 @@ from evaluation.ablations.table import (
 )
 from evaluation.measures import MAIN_MEASURE
 from evaluation.plots import save, slug
-from evaluation.provenance import provenance
-from evaluation.results_folder import write_text
 from evaluation.training_runs import run_python, train
+from retrieval.errors import InputError, run_cli
+from retrieval.provenance import provenance
+from retrieval.text_file import write_text
 
 Results = Mapping[str, Sequence[RowResult]]
 

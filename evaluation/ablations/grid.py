@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 
 Value = str | int | float | bool | None | list[str]
 Arguments = Mapping[str, Value]

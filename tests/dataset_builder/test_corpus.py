@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from dataset_builder.corpus import read_corpus
-from dataset_builder.errors import InputError
-from dataset_builder.passage_store import DuplicateDocid, PassageStore
-from dataset_builder.records import Passage
+from retrieval.corpus import read_corpus
+from retrieval.errors import InputError
+from retrieval.passage_store import DuplicateDocid, PassageStore
+from retrieval.records import Passage
 
 LINE = '{"_id": "a", "title": "T", "text": "one two"}\n'
 

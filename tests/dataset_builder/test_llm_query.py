@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from dataset_builder.arguments import build_execution, build_settings, parser, teacher_access
-from dataset_builder.consistency import ConsistencyFilter
-from dataset_builder.errors import InputError
-from dataset_builder.folder import BuildFolder
-from dataset_builder.llm_query import QueryPrompt, written_query
-from dataset_builder.pipeline import build
-from dataset_builder.records import Hit, Passage
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.commands.arguments import build_execution, build_settings, parser, teacher_access
+from dataset_builder.pipeline.run import build
+from dataset_builder.queries.consistency import ConsistencyFilter
+from dataset_builder.queries.llm_query import QueryPrompt, written_query
+from retrieval.errors import InputError
+from retrieval.records import Hit, Passage
 from tests.dataset_builder.test_build import ROOT, command, published, run
 from tests.teachers.llm_server import StandIn, StandInServer
 

@@ -11,17 +11,17 @@ import pytest
 import torch
 from transformers import BertForMaskedLM, BertModel
 
-from dataset_builder.decontamination import ExcludedQueries
-from dataset_builder.doc2query import DocT5Query
-from dataset_builder.errors import InputError
-from dataset_builder.passage_store import PassageStore
-from dataset_builder.queries import QuerySampler
-from dataset_builder.records import Passage
-from dataset_builder.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
-from dataset_builder.retrievers.lucene import BM25, build_lucene_index
-from dataset_builder.retrievers.reranked import BM25Reranked, MonoT5
-from dataset_builder.retrievers.splade import Splade, SpladeEncoder, build_impact_index
+from dataset_builder.queries.decontamination import ExcludedQueries
+from dataset_builder.queries.doc2query import DocT5Query
+from dataset_builder.queries.sampler import QuerySampler
 from modeling_twolar import TwolarForReranking
+from retrieval.errors import InputError
+from retrieval.passage_store import PassageStore
+from retrieval.records import Passage
+from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
+from retrieval.retrievers.lucene import BM25, build_lucene_index
+from retrieval.retrievers.reranked import BM25Reranked, MonoT5
+from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
 from tests.conftest import PLANETS, bert_tokenizer, save_bert
 from tests.dataset_builder.test_build import ROOT
 

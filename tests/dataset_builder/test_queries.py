@@ -2,11 +2,13 @@ import random
 
 import pytest
 
-from dataset_builder.corpus import read_corpus
-from dataset_builder.errors import InputError
-from dataset_builder.passage_store import PassageStore
-from dataset_builder.queries import Keywords, QuerySampler, cropped_sentence, one_by_one
-from dataset_builder.records import Passage
+from dataset_builder.queries.cropped import cropped_sentence
+from dataset_builder.queries.keywords import Keywords
+from dataset_builder.queries.sampler import QuerySampler, one_by_one
+from retrieval.corpus import read_corpus
+from retrieval.errors import InputError
+from retrieval.passage_store import PassageStore
+from retrieval.records import Passage
 
 
 @pytest.fixture

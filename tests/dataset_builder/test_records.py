@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from dataset_builder.distill20k import row
-from dataset_builder.folder import read_examples, write_examples
-from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
+from dataset_builder.build.folder import read_examples, write_examples
+from dataset_builder.dataset.distill20k import row
+from dataset_builder.ranking_example import RankingExample, RetrievedPassage
+from retrieval.records import Passage, Query
 
 POOL = RankingExample(
     Query("q", "red planet"),

@@ -12,8 +12,8 @@ import pytest
 import torch
 from datasets import load_dataset
 
-from dataset_builder.distill20k import check_rows
-from dataset_builder.folder import BuildFolder
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.dataset.distill20k import check_rows
 from modeling_twolar import load_reranker
 from tests.conftest import PLANETS
 from tests.dataset_builder.test_build import ROOT, command, published, run

@@ -6,9 +6,9 @@ import shutil
 import pytest
 from transformers import BertForMaskedLM
 
-from dataset_builder.packaged_model import model_path
 from evaluation.significance import holm
 from modeling_twolar import TwolarForReranking
+from retrieval.model_files import model_path
 from tests.conftest import save_bert
 
 MINILM = "minilm=cosine:all-MiniLM-L6-v2"

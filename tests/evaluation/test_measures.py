@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dataset_builder.errors import InputError
-from dataset_builder.trec_run import ordered, read_run, write_run
 from evaluation.measures import mean, per_query
 from evaluation.significance import (
     bootstrap_interval,
@@ -22,6 +20,8 @@ from evaluation.significance import (
     seed_interval,
     t_test,
 )
+from retrieval.errors import InputError
+from retrieval.trec_run import ordered, read_run, write_run
 
 ROOT = Path(__file__).parents[2]
 DOCIDS = [f"d{number}" for number in range(12)]

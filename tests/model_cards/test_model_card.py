@@ -7,10 +7,10 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
-from dataset_builder.errors import InputError
-from dataset_builder.model_revision import model_revision
 from model_cards.evaluation_results import eval_results_yaml, read_results
 from model_cards.model_card import read_checkpoint, render_model_card
+from retrieval.errors import InputError
+from retrieval.model_revision import model_revision
 from tests.model_cards.conftest import DATASET, MODEL
 
 RESULTS = "runs/quickstart/results.json"

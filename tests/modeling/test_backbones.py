@@ -11,8 +11,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
+from retrieval.model_files import model_path
 from tests.conftest import PLANETS, t5_tokenizer
 
 PAIRS = [("red planet", text) for _, text in PLANETS]

@@ -8,9 +8,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from transformers import BertConfig, BertModel, Qwen3Config, Qwen3Model, XLMRobertaConfig, XLMRobertaModel
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
 from modeling_twolar.start import COSINE_SCALE
+from retrieval.model_files import model_path
 from tests.conftest import PLANETS
 from tests.modeling.small_models import DECODER_SIZE, SIZE, byte_level, roberta_bytes, word_piece
 

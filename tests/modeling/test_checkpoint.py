@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
+from retrieval.model_files import model_path
 from tests.modeling.small_models import save_classifier, save_language_model
 
 PAIRS = [("red planet", "Mars is called the red planet."), ("red planet", "The Sun is a star."), ("a", "")]

@@ -13,9 +13,9 @@ from sentence_transformers.cross_encoder.modules import LogitScore
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking, load_reranker
 from modeling_twolar.declared import declared
+from retrieval.model_files import model_path
 from tests.modeling.small_models import (
     CLASSIFIERS,
     PAIRS,

@@ -17,9 +17,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking, load_reranker
 from modeling_twolar.layers import evenly_spaced, keep_layers
+from retrieval.model_files import model_path
 from tests.modeling.small_models import (
     CLASSIFIERS,
     DECODER_SIZE,

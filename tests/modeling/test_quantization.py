@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy.stats import kendalltau
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
 from modeling_twolar.quantization import Int8Linear, quantized_rows
+from retrieval.model_files import model_path
 from tests.modeling.test_scores import mixed_pairs
 
 QUESTIONS = Path("evaluation/python_questions/queries.jsonl")

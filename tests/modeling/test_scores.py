@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
 from modeling_twolar.scoring import shortened
+from retrieval.model_files import model_path
 from tests.conftest import PLANETS
 
 STRATEGIES = ("difference", "softmax", "extra_id")

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from datasets import Dataset
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
+from retrieval.model_files import model_path
 from tests.conftest import PLANETS
 
 SPACE = Path(__file__).parents[2] / "spaces_demo"

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
+from retrieval.model_files import model_path
 from tests.spaces_demo.conftest import SPACE, Served
 
 QUERY = "keep the last n items seen"

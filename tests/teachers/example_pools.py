@@ -1,6 +1,7 @@
 """Pools to label, without a corpus."""
 
-from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
+from dataset_builder.ranking_example import RankingExample, RetrievedPassage
+from retrieval.records import Passage, Query
 
 
 def make_pool(query, num_passages):

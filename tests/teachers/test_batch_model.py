@@ -5,12 +5,12 @@ import json
 import pytest
 from llm_server import StandIn
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.batch import BatchLimits, BatchModel
 from dataset_builder.language_models.cost import Budget, BudgetReached, Price
 from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.teachers.llm_teacher import LLMTeacher
+from retrieval.errors import InputError
 
 
 class Killed(BaseException):

@@ -1,9 +1,9 @@
 import pytest
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.chat import ChatAnswer
 from dataset_builder.language_models.cost import Budget, BudgetReached, Price, estimate
 from dataset_builder.teachers.listwise import ListwiseSettings
+from retrieval.errors import InputError
 
 PRICE = Price(prompt=1.0, completion=2.0)
 

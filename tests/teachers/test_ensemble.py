@@ -3,11 +3,11 @@
 import pytest
 from example_pools import make_pool
 
-from dataset_builder.errors import InputError
-from dataset_builder.records import Hit
 from dataset_builder.teacher_name import Member, ensemble_name
 from dataset_builder.teachers import TeacherAnswer, best_first, labelled
 from dataset_builder.teachers.ensemble import EnsembleTeacher, RetrieverTeacher, normalised
+from retrieval.errors import InputError
+from retrieval.records import Hit
 
 
 class Says:

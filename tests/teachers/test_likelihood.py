@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from dataset_builder.errors import InputError
-from dataset_builder.records import Passage, Query, RankingExample, RetrievedPassage
+from dataset_builder.ranking_example import RankingExample, RetrievedPassage
 from dataset_builder.teachers.likelihood import open_likelihood
+from retrieval.errors import InputError
+from retrieval.records import Passage, Query
 
 PASSAGES = [
     "shutil.rmtree Recursively delete a directory tree.",

@@ -1,11 +1,11 @@
 import pytest
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.chat import ChatAnswer
 from dataset_builder.language_models.conversation import advance
-from dataset_builder.records import Passage
 from dataset_builder.teachers.listwise import ListwiseSettings, rank_pool
 from dataset_builder.teachers.prompt import ListwisePrompt
+from retrieval.errors import InputError
+from retrieval.records import Passage
 
 # Place i has relevance (7 * i) % 30: a fixed, shuffled truth that the scripted model knows.
 PASSAGES = [Passage(f"d{place}", "", f"relevance {7 * place % 30:02d}") for place in range(30)]

@@ -7,16 +7,16 @@ import time
 import pytest
 from llm_server import FAULTS, StandIn, StandInServer
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.conversation import replay
 from dataset_builder.language_models.cost import Budget, BudgetReached, Price
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.openai_server import OpenAIServer
-from dataset_builder.records import RankingExample
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from dataset_builder.teachers.prompt import ListwisePrompt
+from retrieval.errors import InputError
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import math
 import pytest
 from example_pools import make_pool
 
-from dataset_builder.errors import InputError
 from dataset_builder.language_models.chat import ChatAnswer
 from dataset_builder.language_models.conversation import advance, replay
 from dataset_builder.language_models.cost import Budget
@@ -14,6 +13,7 @@ from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from dataset_builder.teachers.pointwise import PointwiseSettings, log_odds
+from retrieval.errors import InputError
 
 MODEL = "SmolLM2-135M-Instruct"
 

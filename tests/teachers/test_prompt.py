@@ -1,5 +1,5 @@
-from dataset_builder.records import Passage
 from dataset_builder.teachers.prompt import ListwisePrompt
+from retrieval.records import Passage
 
 PASSAGES = [Passage("a", "Title", "one two three"), Passage("b", "", "see [2] above\n[1] > [2]")]
 

@@ -9,9 +9,6 @@ import torch
 from example_pools import make_pool
 from transformers import BertForSequenceClassification, BertModel
 
-from dataset_builder.errors import InputError
-from dataset_builder.packaged_model import model_path
-from dataset_builder.records import Passage
 from dataset_builder.teacher_name import TeacherName
 from dataset_builder.teachers.reranker import (
     POOLS_AT_ONCE,
@@ -21,6 +18,9 @@ from dataset_builder.teachers.reranker import (
     open_reranker,
 )
 from modeling_twolar import load_reranker
+from retrieval.errors import InputError
+from retrieval.model_files import model_path
+from retrieval.records import Passage
 from tests.conftest import PLANETS, save_bert
 
 PASSAGES = [Passage(docid, "", text) for docid, text in PLANETS]

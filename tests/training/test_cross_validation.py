@@ -7,9 +7,9 @@ import pytest
 import yaml
 from datasets import Dataset, load_dataset
 
-from dataset_builder.errors import InputError
-from dataset_builder.trec_run import read_run
 from modeling_twolar import TwolarForReranking
+from retrieval.errors import InputError
+from retrieval.trec_run import read_run
 from tests.conftest import PLANETS, QUERIES
 from training.cross_validation import Fold, split, train_folds, write_without
 

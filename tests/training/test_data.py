@@ -3,7 +3,7 @@
 import pytest
 from datasets import Dataset
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 from training.arguments import DataArguments, DistillationArguments, ModelArguments, Stage
 from training.collator import RankingCollator
 from training.data import has_scores, load_rankings, num_with_source, refuse_unreadable

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import load_reranker
+from retrieval.model_files import model_path
 from tests.conftest import PLANETS
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from sentence_transformers.cross_encoder.losses import (
 )
 from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 from training.losses import LOSSES, infonce, kl, listmle, margin_mse, mse, parse_loss, ranknet
 
 SCORES = torch.tensor([[0.3, -1.2, 2.0, 0.1, 0.7], [1.5, -0.5, 0.2, 0.0, 0.0], [0.4, 0.0, 0.0, 0.0, 0.0]])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
+from retrieval.model_files import model_path
 from training.arguments import DistillationArguments, ModelArguments
 from training.losses import ranknet
 from training.student import add_adapters

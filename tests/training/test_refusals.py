@@ -5,7 +5,7 @@ import re
 import pytest
 from datasets import Dataset
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 from tests.training.conftest import row, train
 from training.arguments import ModelArguments, parse_arguments
 from training.student import load_student

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import TwolarForReranking
+from retrieval.model_files import model_path
 from tests.modeling.small_models import save_language_model
 from training.student import set_dropout
 

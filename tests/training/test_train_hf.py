@@ -10,8 +10,8 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-from dataset_builder.errors import InputError
 from modeling_twolar import TwolarForReranking
+from retrieval.errors import InputError
 from tests.conftest import PLANETS
 from tests.training.conftest import ROOT, errors_of, ndcg_of, train
 from training.arguments import parse_arguments

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import torch
 
-from dataset_builder.errors import InputError
+from retrieval.errors import InputError
 from training.losses.adr_mse import adr_mse
 from training.losses.infonce import infonce
 from training.losses.kl import kl

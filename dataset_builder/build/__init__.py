@@ -1,0 +1,1 @@
+"""What a build is: its settings, and the folder it fills."""

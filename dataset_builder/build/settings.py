@@ -1,0 +1,136 @@
+"""What a build is made of: a profile's settings, with flags on top."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from retrieval.errors import InputError
+
+PROFILES = Path(__file__).parents[1] / "profiles"
+SPLIT, UNION = "split", "union"
+# Queries that a model writes, which may have written past its passage.
+DOCT5QUERY, LLM_QUERY = "doct5query", "llm_query"
+WRITTEN_TYPES = (DOCT5QUERY, LLM_QUERY)
+QUERY_TYPES = ("cropped", DOCT5QUERY, "keywords", "given", LLM_QUERY)
+INDEX_KINDS = ("flat", "hnsw", "ivf")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """The settings of a build; each profile gives them all, and flags of the same names override it.
+
+    `query_types`: each in equal parts of `num_queries`, or `TYPE=NUMBER` of them. `num_passages`: pool size (the
+    paper: 30). `pool`: `split`, each query draws from one method in turn, or `union`, each pool interleaves all
+    methods. `test_fraction`: share of the source passages whose queries form the test split. `bm25_index`: a Lucene
+    index with the corpus's ids, a folder or a name of Pyserini's; by default one is built. `encoder`, `splade` to
+    `doct5query`: Hub names or folders of models. `query_writer`: the language model of `llm_query`, named as a teacher
+    is, and `query_prompt` a file with its instruction and examples. `consistency_retriever`: a written query is kept
+    only where this method finds the passage it was written for among its first `consistency_depth`; "" keeps all.
+    `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw` or `ivf`.
+    `exclude_queries`: files of evaluation queries. From `window_size` on: how a language model ranks a pool, see
+    `ListwiseSettings`; `max_words` cuts each passage in the prompt. `license`: of the corpus's text, as the Hub
+    names it.
+    """
+
+    corpus: str
+    num_queries: int
+    query_types: list[str]
+    retrievers: list[str]
+    num_passages: int
+    teacher: str
+    encoder: str
+    test_fraction: float
+    seed: int
+    output_dir: str
+    pool: str = SPLIT
+    bm25_index: str = ""
+    splade: str = ""
+    dragon_context: str = ""
+    dragon_query: str = ""
+    monot5: str = ""
+    doct5query: str = ""
+    query_writer: str = ""
+    query_prompt: str = ""
+    consistency_retriever: str = ""
+    consistency_depth: int = 20
+    ensemble: list[str] = field(default_factory=list)
+    faiss_index: str = "flat"
+    exclude_queries: list[str] = field(default_factory=list)
+    window_size: int = 20
+    step: int = 10
+    shuffle: bool = False
+    num_rankings: int = 1
+    max_words: int = 300
+    structured: bool = False
+    temperature: float | None = 0.0
+    license: str = "unknown"
+
+    def __post_init__(self) -> None:
+        if self.num_queries < 1:
+            raise InputError(f"--num_queries is {self.num_queries}; at least 1 is needed")
+        self.query_shares()
+        if self.consistency_depth < 1:
+            raise InputError(f"--consistency_depth is {self.consistency_depth}; at least 1 is needed")
+        if self.num_passages < 2:
+            raise InputError(f"--num_passages is {self.num_passages}; a ranking needs at least 2")
+        if self.pool not in (SPLIT, UNION):
+            raise InputError(f"--pool is {self.pool!r}; give {SPLIT} or {UNION}")
+        if self.faiss_index not in INDEX_KINDS:
+            raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
+        if not 0 <= self.test_fraction < 1:
+            raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
+
+    @property
+    def asked_writer(self) -> str:
+        """The writer of `llm_query`; "" where the build has no such queries."""
+        return self.query_writer if LLM_QUERY in self.query_shares() else ""
+
+    @property
+    def writes_queries(self) -> bool:
+        """Whether a model writes some of the queries."""
+        return any(query_type in WRITTEN_TYPES for query_type in self.query_shares())
+
+    def query_shares(self) -> dict[str, int]:
+        """How many queries of each type are drawn.
+
+        Raises:
+            InputError: for numbers that do not fit together.
+        """
+        numbers = dict(_named_number(text) for text in self.query_types)
+        if len(numbers) < len(self.query_types):
+            raise InputError(f"--query_types {' '.join(self.query_types)}: a type comes twice")
+        rest = self.num_queries - sum(number or 0 for number in numbers.values())
+        equal = [name for name, number in numbers.items() if number is None]
+        if rest < 0 or (rest > 0 and not equal):
+            raise InputError(
+                f"--query_types {' '.join(self.query_types)} are not the {self.num_queries} of --num_queries together"
+            )
+        parts = {name: rest // len(equal) + (place < rest % len(equal)) for place, name in enumerate(equal)}
+        return {name: parts[name] if number is None else number for name, number in numbers.items()}
+
+
+def _named_number(text: str) -> tuple[str, int | None]:
+    name, equals, number = text.partition("=")
+    if not equals:
+        return name, None
+    if not number.isdecimal():
+        raise InputError(f"--query_types {text!r}: {number!r} is no number of queries")
+    return name, int(number)
+
+
+def load_profile(name: str, overrides: dict[str, str | int | float | bool | list[str]]) -> BuildSettings:
+    """The settings of `profiles/{name}.yaml`, or of a YAML file, with `overrides` on top.
+
+    Raises:
+        InputError: for an unknown profile or setting, or a value out of range.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(profile.stem for profile in PROFILES.glob("*.yaml")))
+        raise InputError(f"no profile {name!r}; give one of {known}, or a YAML file")
+    settings = yaml.safe_load(path.read_text())
+    try:
+        return BuildSettings(**{**settings, **overrides})
+    except TypeError as error:
+        raise InputError(f"profile {path}: {error}") from error

@@ -1,0 +1,129 @@
+"""Rankings that a language model has given already, as TREC runs, become a dataset in TWOLAR's form."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dataset_builder.build.claim import claim_folder
+from dataset_builder.build.folder import BuildFolder, write_examples, write_lines, write_queries
+from dataset_builder.build.settings import BuildSettings
+from dataset_builder.dataset import distill20k
+from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.queries.sampler import QueryCounts
+from dataset_builder.ranking_example import RankingExample, RetrievedPassage
+from dataset_builder.teacher_name import RUN
+from retrieval.corpus import read_corpus
+from retrieval.errors import InputError
+from retrieval.passage_store import PassageStore
+from retrieval.queries import read_queries_file
+from retrieval.records import Passage, Query
+from retrieval.trec_run import Run, read_run
+
+QUERY_TYPE, RETRIEVER = "given", "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What is imported. `first_stage`: the run that the runs reranked; without it, a passage's first-stage place
+    is taken from the ranking itself."""
+
+    runs: list[Path]
+    queries: Path
+    corpus: str
+    output_dir: str
+    first_stage: Path | None = None
+    num_passages: int = 100
+    test_fraction: float = 0.0
+    seed: int = 42
+    license: str = "unknown"
+
+
+def import_runs(wanted: Import) -> None:
+    """Write the dataset and its card. A run's scores are often just its ranks: `teacher_score` stays null.
+
+    Raises:
+        InputError: for a file that cannot be read, a query or passage that has no text, or an occupied folder.
+    """
+    folder, settings = BuildFolder(Path(wanted.output_dir)), _settings(wanted)
+    texts, runs = read_queries_file(wanted.queries), [(path.stem, read_run(path)) for path in wanted.runs]
+    first_stage = read_run(wanted.first_stage) if wanted.first_stage else None
+    claim_folder(folder, settings)
+    passages = _store(folder, wanted, runs)
+    examples = list(_examples(runs, first_stage, texts, passages, wanted))
+    write_queries(folder.queries, (example.query for example in examples))
+    write_lines(folder.query_counts, [{QUERY_TYPE: asdict(QueryCounts(kept=len(examples)))}])
+    write_lines(folder.overlaps, [])
+    write_examples(folder.rankings(0), examples)
+    distill20k.write_parquet(folder, settings, TeacherAccess())
+
+
+def _settings(wanted: Import) -> BuildSettings:
+    return BuildSettings(
+        corpus=wanted.corpus,
+        num_queries=1,
+        query_types=[QUERY_TYPE],
+        retrievers=[RETRIEVER],
+        num_passages=wanted.num_passages,
+        teacher=f"{RUN}:{', '.join(path.name for path in wanted.runs)}",
+        encoder="",
+        test_fraction=wanted.test_fraction,
+        seed=wanted.seed,
+        output_dir=wanted.output_dir,
+        license=wanted.license,
+    )
+
+
+def _store(folder: BuildFolder, wanted: Import, runs: Sequence[tuple[str, Run]]) -> PassageStore:
+    """The passages that the runs name: a corpus of millions is read, not kept."""
+    named = {hit.docid for _, run in runs for hits in run.values() for hit in hits}
+    corpus: Iterator[Passage] = iter(tqdm(read_corpus(wanted.corpus), "reading the corpus", unit="passage"))
+    store = PassageStore.build(folder.passages, (passage for passage in corpus if passage.docid in named))
+    missing = named - set(store.known(sorted(named)))
+    if missing:
+        raise InputError(
+            f"passage {min(missing)!r} of the runs, and {len(missing) - 1} more, are not in {wanted.corpus}"
+        )
+    return store
+
+
+def _examples(
+    runs: Sequence[tuple[str, Run]],
+    first_stage: Run | None,
+    texts: dict[str, str],
+    passages: PassageStore,
+    wanted: Import,
+) -> Iterator[RankingExample]:
+    for name, run in runs:
+        for query_id, hits in run.items():
+            if query_id not in texts:
+                raise InputError(f"run {name} has query {query_id!r}, which {wanted.queries} has not")
+            ranked = [hit.docid for hit in hits][: wanted.num_passages]
+            places = _places(first_stage, query_id, ranked)
+            pool = sorted(
+                zip(passages.get(ranked), ranked, strict=True), key=lambda found: places[found[1]][0]
+            )
+            query = Query(
+                query_id if len(runs) == 1 else f"{query_id}-{name}", texts[query_id], QUERY_TYPE, query_id
+            )
+            order = {docid: place for place, (_, docid) in enumerate(pool)}
+            yield RankingExample(
+                query,
+                RETRIEVER,
+                tuple(RetrievedPassage(passage, *places[docid]) for passage, docid in pool),
+                teacher_order=tuple(order[docid] for docid in ranked),
+                label_status="ok",
+                teacher=name,
+            )
+
+
+def _places(first_stage: Run | None, query_id: str, ranked: Sequence[str]) -> dict[str, tuple[int, float]]:
+    """First-stage rank and score of each passage; where they are not known, those of the ranking."""
+    if first_stage is None:
+        return {docid: (rank, float(-rank)) for rank, docid in enumerate(ranked, start=1)}
+    found = {hit.docid: (rank, hit.score) for rank, hit in enumerate(first_stage.get(query_id, []), start=1)}
+    absent = next((docid for docid in ranked if docid not in found), None)
+    if absent is not None:
+        raise InputError(f"passage {absent!r} of query {query_id!r} is not in the first stage's run")
+    return found

@@ -1,0 +1,1 @@
+"""The last step: rankings become Parquet with a card."""

@@ -1,0 +1,171 @@
+"""The dataset card: every figure in it is counted from the build's files."""
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import yaml
+from huggingface_hub import DatasetCardData
+
+from dataset_builder.build.folder import BuildFolder, all_rankings
+from dataset_builder.build.settings import BuildSettings
+from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.pools.methods import models_of_methods
+from dataset_builder.queries.drawing import models_of_queries
+from dataset_builder.queries.llm_query import QueryPrompt
+from dataset_builder.teacher_name import LISTWISE, TeacherName
+from dataset_builder.teachers.choice import teacher_column, teachers_of
+from dataset_builder.teachers.costs import describe_cost
+from retrieval.errors import InputError
+from retrieval.model_files import gguf_file
+from retrieval.model_name import published_name
+from retrieval.model_revision import model_revision
+from retrieval.passage_store import PassageStore
+
+SPLITS = ("train", "test")
+TEMPLATES = Path(__file__).parents[2] / "model_cards"
+LICENCES = Path(__file__).parent / "licences.yaml"
+NOT_KNOWN = "see where it comes from"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a build holds. `rows[query_type][retriever]`: queries of that kind; `label_statuses` counts the
+    dropped too."""
+
+    num_passages: int
+    num_rows: int
+    mean_pool_size: float
+    rows: dict[str, Counter[str]]
+    label_statuses: Counter[str]
+    query_counts: dict[str, dict[str, int]]
+
+
+def count_build(folder: BuildFolder) -> Statistics:
+    """Count a build's rankings."""
+    rows: dict[str, Counter[str]] = {}
+    statuses: Counter[str] = Counter()
+    pool_sizes = 0
+    for example in all_rankings(folder):
+        statuses[example.label_status] += 1
+        if example.teacher_order is not None:
+            rows.setdefault(example.query.query_type, Counter())[example.retriever] += 1
+            pool_sizes += len(example.passages)
+    total = sum(row.total() for row in rows.values())
+    if not total:
+        raise InputError(
+            f"the teacher gave no order to any of the {statuses.total()} pools ({dict(statuses)}); "
+            f"see python -m dataset_builder inspect {folder.root} QUERY_ID"
+        )
+    return Statistics(
+        num_passages=len(PassageStore(folder.passages)),
+        num_rows=total,
+        mean_pool_size=pool_sizes / total,
+        rows=rows,
+        label_statuses=statuses,
+        query_counts=json.loads(folder.query_counts.read_text()),
+    )
+
+
+def write_card(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> None:
+    """Write the card of a build, aside and renamed. The same build gives the same bytes."""
+    unfinished = folder.card.with_suffix(".unfinished")
+    cost = describe_cost(folder, settings, access)
+    unfinished.write_text(render_card(folder, count_build(folder), settings, cost), encoding="utf-8")
+    os.replace(unfinished, folder.card)
+
+
+def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSettings, cost: str = "") -> str:
+    """The card's Markdown, with YAML metadata that tells `load_dataset` where the splits are.
+
+    `cost`: what the teacher's answers cost, in words.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["format_count"] = "{:,}".format
+    name = Path(settings.output_dir).name
+    teacher = TeacherName.parse(settings.teacher)
+    return environment.get_template("dataset_card.md.jinja").render(
+        card_data=_card_data(folder, statistics, settings).to_yaml(),
+        title=f"TWOLAR {name}",
+        repo_id=f"twolar/{name}",
+        corpus_name=Path(settings.corpus).name,
+        settings=settings,
+        statistics=statistics,
+        overlaps=_lines(folder.overlaps),
+        provenance=_provenance(settings),
+        teacher=teacher,
+        teacher_column=teacher_column(settings),
+        query_types=list(settings.query_shares()),
+        asks_listwise=any(each.kind in LISTWISE for each in teachers_of(settings)),
+        gives_scores=teacher.gives_scores,
+        filtered_by=settings.consistency_retriever if settings.writes_queries else "",
+        writer=TeacherName.parse(settings.asked_writer) if settings.asked_writer else "",
+        query_prompt=QueryPrompt.read(settings.query_prompt).version,
+        cost=cost,
+        poolless=sum(count["kept"] for count in statistics.query_counts.values())
+        - statistics.label_statuses.total(),
+    )
+
+
+def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
+    """Name, revision and licence of the corpus and of each model that this build uses."""
+    licences = yaml.safe_load(LICENCES.read_text())
+    corpus = Path(settings.corpus).name
+    names = dict.fromkeys(
+        [
+            *models_of_methods(settings),
+            *models_of_queries(settings),
+            *(name for each in teachers_of(settings) for name in each.weights),
+            *_writers(settings),
+        ]
+    )
+    rows = [
+        (corpus, "", corpus),
+        *((published_name(name), model_revision(name)[:12], name) for name in names),
+    ]
+    return [(shown, revision, licences.get(name, NOT_KNOWN)) for shown, revision, name in rows]
+
+
+def _writers(settings: BuildSettings) -> list[str]:
+    """The model that wrote queries, if its weights were read here."""
+    if not settings.asked_writer:
+        return []
+    writer = TeacherName.parse(settings.asked_writer)
+    return [writer.model] if writer.weights or gguf_file(writer.model) else []
+
+
+def _lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _files(folder: BuildFolder, split: str) -> list[str]:
+    return [f"data/{path.name}" for path in sorted(folder.data.glob(f"{split}-*.parquet"))]
+
+
+def _card_data(folder: BuildFolder, statistics: Statistics, settings: BuildSettings) -> DatasetCardData:
+    return DatasetCardData(
+        task_categories=["text-ranking"],
+        license=settings.license,
+        tags=["information-retrieval", "reranking", "distillation", "twolar"],
+        size_categories=[_size_category(statistics.num_rows)],
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": split, "path": files} for split in SPLITS if (files := _files(folder, split))
+                ],
+            }
+        ],
+    )
+
+
+def _size_category(num_rows: int) -> str:
+    limits = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+    return next((name for limit, name in limits if num_rows < limit), "n>1M")

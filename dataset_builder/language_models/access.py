@@ -1,0 +1,126 @@
+"""How a language model is reached, and what it may cost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.batch import BatchModel
+from dataset_builder.language_models.conversation import LanguageModel
+from dataset_builder.language_models.cost import Budget, Price
+from dataset_builder.language_models.embedded import EMBEDDED, EmbeddedServer, embedded_model
+from dataset_builder.language_models.live import LiveModel
+from dataset_builder.language_models.openai_server import OpenAIServer
+from dataset_builder.teacher_name import BATCH, LOCAL, TeacherName
+from retrieval.errors import InputError
+from retrieval.model_files import gguf_file
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherAccess:
+    """How a language model is reached, and what it may cost. None of it changes a label.
+
+    `base_url`: "" for OpenAI, `embedded` for llama.cpp's server, started here. `concurrency`: calls at once.
+    `batch_size`: pools that a local model ranks at once. `max_cost`: US dollars, over all of a build's runs.
+    `prompt_price`, `completion_price`: US dollars for a million tokens, by default those of `prices.yaml`. `answers`:
+    folder of the paid answers, shared by as many builds as you like; by default the build's own.
+    """
+
+    base_url: str = ""
+    concurrency: int = 32
+    batch_size: int = 4
+    timeout: float = 120.0
+    poll_seconds: float = 60.0
+    max_cost: float | None = None
+    prompt_price: float | None = None
+    completion_price: float | None = None
+    answers: str = ""
+
+    def is_embedded(self, model: str) -> bool:
+        """Whether `model` is served by llama.cpp here: by wish, or because it is a GGUF file or the packaged model.
+
+        Raises:
+            InputError: for a GGUF file that is missing.
+        """
+        return self.base_url == EMBEDDED or gguf_file(model) is not None
+
+    @contextmanager
+    def server(self, model: str) -> Iterator[OpenAIServer]:
+        """The server to ask for `model`; an embedded one runs only so long.
+
+        Raises:
+            InputError: where the embedded server cannot be started.
+        """
+        if not self.is_embedded(model):
+            yield OpenAIServer(self.base_url, self.timeout)
+            return
+        with EmbeddedServer(model) as url:
+            yield OpenAIServer(url, self.timeout)
+
+    def price(self, model: str) -> Price | None:
+        """What `model` costs; None where no price is known.
+
+        Raises:
+            InputError: where one of the two prices is given alone, or a cap without a price.
+        """
+        if (self.prompt_price is None) != (self.completion_price is None):
+            raise InputError("give both --prompt_price and --completion_price, or none")
+        if self.prompt_price is not None and self.completion_price is not None:
+            return Price(self.prompt_price, self.completion_price)
+        price = Price.of(model)
+        if price is None and self.max_cost is not None:
+            raise InputError(
+                f"--max_cost needs a price, and none is known for {model!r}; "
+                "give --prompt_price and --completion_price"
+            )
+        return price
+
+    def answer_folder(self, folder: BuildFolder) -> Path:
+        """Where the paid answers of a build are."""
+        return Path(self.answers) if self.answers else folder.answers
+
+
+def check_language_model(teacher: TeacherName, access: TeacherAccess) -> None:
+    """Find what is wrong with the way to a language model.
+
+    Raises:
+        InputError: for a cap without a price, a missing key, or a model that is not embedded.
+    """
+    access.price(teacher.model)
+    if teacher.kind == LOCAL:
+        return
+    if access.is_embedded(teacher.model):
+        embedded_model(teacher.model)
+        if teacher.kind == BATCH:
+            raise InputError(f"{EMBEDDED} has no batch API; give openai:{teacher.model}")
+    else:
+        OpenAIServer(access.base_url).client().close()
+
+
+@contextmanager
+def open_language_model(
+    teacher: TeacherName, access: TeacherAccess, folder: BuildFolder, jobs: Path
+) -> Iterator[LanguageModel]:
+    """The language model that `teacher` names, with the answers it has already given.
+
+    Args:
+        jobs: folder of what is submitted to a batch API.
+
+    Raises:
+        InputError: where it cannot be reached or loaded.
+    """
+    with AnswerCache(access.answer_folder(folder)) as cache:
+        budget = Budget(cache, teacher.model, access.price(teacher.model), access.max_cost)
+        if teacher.kind == LOCAL:
+            from dataset_builder.language_models.local import LocalModel
+
+            yield LocalModel(teacher.model, cache, budget, access.batch_size)
+            return
+        with access.server(teacher.model) as server:
+            if teacher.kind == BATCH:
+                yield BatchModel(cache, budget, server, jobs, poll_seconds=access.poll_seconds)
+            else:
+                concurrency = 1 if access.is_embedded(teacher.model) else access.concurrency
+                yield LiveModel(cache, budget, server, concurrency)

@@ -1,0 +1,71 @@
+"""Runs the stages of a build, one after the other, on datatrove: what is done is skipped."""
+
+from datatrove.executor.base import PipelineExecutor
+from loguru import logger
+
+from dataset_builder.build.claim import claim_folder
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.settings import BuildSettings
+from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.pipeline.executors import SLURM, Execution
+from dataset_builder.pipeline.stages import STAGES, DrawQueries, LabelPools
+from dataset_builder.pools.methods import check_methods
+from dataset_builder.queries.drawing import check_queries, estimate_writing, writing_costs
+from dataset_builder.teachers.choice import teacher_column
+from dataset_builder.teachers.costs import estimate_labelling
+from dataset_builder.teachers.opening import check_teacher
+from retrieval.errors import InputError
+
+# datatrove logs each step to stderr, above our progress bars; statistics and marks stay in build/logs.
+logger.disable("datatrove")
+
+
+def build(
+    folder: BuildFolder,
+    settings: BuildSettings,
+    access: TeacherAccess,
+    execution: Execution,
+    dry_run: bool = False,
+) -> None:
+    """Build the dataset, from the stage where an earlier run stopped. On Slurm: submit the stages.
+
+    Args:
+        dry_run: stop before the teacher is asked, and print what it will cost.
+
+    Raises:
+        InputError: for input that cannot be used, a folder that holds another build, or a stage that failed on
+            a cluster.
+    """
+    check_methods(settings)
+    check_teacher(settings, access)
+    check_queries(settings, access)
+    execution.check()
+    claim_folder(folder, settings)
+    executor: PipelineExecutor | None = None
+    for number, stage in enumerate(STAGES, start=1):
+        if (
+            dry_run
+            and stage is DrawQueries
+            and writing_costs(settings, access)
+            and not folder.queries.exists()
+        ):
+            print(f"{settings.query_writer}: {estimate_writing(folder, settings, access)}")
+            print(
+                "what the labels cost can be said when the queries are written: build, and stop it after them"
+            )
+            return
+        if dry_run and stage is LabelPools:
+            if executor is not None and executor.get_incomplete_ranks():
+                raise InputError("the pools are still being filled; give --dry_run again when they are done")
+            print(estimate_labelling(folder, settings, access))
+            return
+        executor = execution.open(stage(folder, settings, access), executor)
+        reused = "" if executor.get_incomplete_ranks() else ": done before, reused"
+        by = f", by {teacher_column(settings)}" if stage is LabelPools and not reused else ""
+        print(f"[{number}/{len(STAGES)}] {stage.name}{by}{reused}", flush=True)
+        executor.run()
+        if execution.executor != SLURM and executor.get_incomplete_ranks():
+            raise InputError(
+                f"stage {stage.name} failed; its logs in {folder.logs(stage.name)}/logs say why. "
+                "The same command continues"
+            )

@@ -1,0 +1,1 @@
+"""The second step: passages for each query, from several retrieval methods."""

@@ -1,0 +1,160 @@
+"""The retrieval methods of a build: one record each, and what builds and opens them over its passages."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tqdm import tqdm
+
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.settings import BuildSettings
+from retrieval.errors import InputError
+from retrieval.passage_store import PassageStore
+from retrieval.retrievers import Retriever
+from retrieval.retrievers.dense import (
+    DenseRetriever,
+    Encoder,
+    build_faiss_index,
+    cosine_encoder,
+    dragon_encoder,
+)
+from retrieval.retrievers.lucene import BM25, BM25RM3, build_lucene_index, locate_index
+from retrieval.retrievers.reranked import BM25Reranked, MonoT5, PairScorer
+from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder
+
+LUCENE, SPLADE, DRAGON, MINILM = "lucene", "splade", "dragon", "minilm"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A retrieval method.
+
+    `indexes`: what it searches. `models`: the settings that name its models; a licence belongs to a model and stands
+    in `licences.yaml`. `open`: makes it of a build's indexes.
+    """
+
+    indexes: tuple[str, ...]
+    models: tuple[str, ...]
+    open: Callable[["Indexes"], Retriever]
+
+
+# In the order of the dataset's ClassLabel.
+METHODS: Mapping[str, Method] = {
+    "bm25": Method((LUCENE,), (), lambda indexes: indexes.bm25),
+    "splade": Method((SPLADE,), ("splade",), lambda indexes: indexes.splade),
+    "dragon": Method((DRAGON,), ("dragon_context", "dragon_query"), lambda indexes: indexes.dense(DRAGON)),
+    "bm25_monot5": Method(
+        (LUCENE,),
+        ("monot5",),
+        lambda indexes: indexes.bm25_monot5,
+    ),
+    "bm25_rm3": Method((LUCENE,), (), lambda indexes: BM25RM3(indexes.lucene)),
+    "minilm": Method((MINILM,), ("encoder",), lambda indexes: indexes.minilm),
+    "bm25_minilm": Method(
+        (LUCENE, MINILM), ("encoder",), lambda indexes: indexes.reranked("bm25_minilm", indexes.minilm)
+    ),
+}
+
+
+def check_methods(settings: BuildSettings) -> None:
+    """Find what is wrong with the methods before a build begins.
+
+    Raises:
+        InputError: for one that is not known, or whose model the settings do not name.
+    """
+    for name in settings.retrievers:
+        if name not in METHODS:
+            raise InputError(f"retrieval method {name!r} is not known; give some of {', '.join(METHODS)}")
+        require_models(name, METHODS[name].models, settings)
+
+
+def require_models(name: str, models: Sequence[str], settings: BuildSettings) -> None:
+    """Raise `InputError` where a setting is empty that names a model of `name`."""
+    missing = [f"--{model}" for model in models if not getattr(settings, model)]
+    if missing:
+        raise InputError(f"{name!r} needs {' and '.join(missing)}: a Hub name or a folder")
+
+
+def models_of_methods(settings: BuildSettings) -> list[str]:
+    """The models, each once, that the methods of a build need; an imported run needs none."""
+    flags = [flag for name in settings.retrievers if name in METHODS for flag in METHODS[name].models]
+    return list(dict.fromkeys(getattr(settings, flag) for flag in flags))
+
+
+def build_indexes(folder: BuildFolder, settings: BuildSettings) -> None:
+    """Build what the methods of `settings.retrievers` search; an index that is there is kept."""
+    passages = PassageStore(folder.passages)
+    wanted = {index for name in settings.retrievers for index in METHODS[name].indexes}
+    if LUCENE in wanted:
+        _prepare_lucene(folder, settings, passages)
+    if SPLADE in wanted and not folder.splade.exists():
+        build_impact_index(passages, splade_encoder(settings.splade), folder.splade)
+    for index in sorted(wanted & {DRAGON, MINILM}):
+        if not folder.faiss(index).exists():
+            build_faiss_index(passages, _encoder(index, settings), folder.faiss(index), settings.faiss_index)
+
+
+def _prepare_lucene(folder: BuildFolder, settings: BuildSettings, passages: PassageStore) -> None:
+    if settings.bm25_index:
+        locate_index(settings.bm25_index, len(passages))
+    elif not folder.lucene.exists():
+        progress = tqdm(passages, total=len(passages), desc="indexing with Lucene", unit="passage")
+        build_lucene_index(progress, folder.lucene)
+
+
+def open_retrievers(
+    folder: BuildFolder, settings: BuildSettings, names: Sequence[str] | None = None
+) -> list[Retriever]:
+    """The retrieval methods called `names`, in that order; by default those of `settings.retrievers`."""
+    indexes = Indexes(folder, settings)
+    return [METHODS[name].open(indexes) for name in (settings.retrievers if names is None else names)]
+
+
+class Indexes:
+    """The indexes of one build, each opened once, and what several methods share."""
+
+    def __init__(self, folder: BuildFolder, settings: BuildSettings) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._passages = PassageStore(folder.passages)
+
+    @cached_property
+    def lucene(self) -> Path:
+        """The folder of the Lucene index: the build's own, or the one that the settings name."""
+        index = self._settings.bm25_index
+        return locate_index(index, len(self._passages)) if index else self._folder.lucene
+
+    @cached_property
+    def bm25(self) -> BM25:
+        """BM25, also the first stage of what is reranked."""
+        return BM25(self.lucene)
+
+    @cached_property
+    def minilm(self) -> DenseRetriever:
+        """The bi-encoder, also a scorer of what BM25 found."""
+        return self.dense(MINILM)
+
+    @property
+    def bm25_monot5(self) -> BM25Reranked:
+        """The paper's BM25 + monoT5."""
+        return self.reranked("bm25_monot5", MonoT5(self._settings.monot5))
+
+    @property
+    def splade(self) -> Splade:
+        """SPLADE over its impacts."""
+        return Splade(self._folder.splade, splade_encoder(self._settings.splade))
+
+    def dense(self, name: str) -> DenseRetriever:
+        """The Faiss index called `name` and its encoder."""
+        return DenseRetriever(name, self._folder.faiss(name), _encoder(name, self._settings), self._passages)
+
+    def reranked(self, name: str, scorer: PairScorer) -> BM25Reranked:
+        """BM25's best, in the order of `scorer`."""
+        return BM25Reranked(name, self.bm25, scorer, self._passages)
+
+
+def _encoder(index: str, settings: BuildSettings) -> Encoder:
+    if index == DRAGON:
+        return dragon_encoder(settings.dragon_context, settings.dragon_query)
+    return cosine_encoder(settings.encoder)

@@ -1,0 +1,133 @@
+"""Opens what draws the queries of a build: a sampler for each query type, with the models that some of them need."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.settings import DOCT5QUERY, LLM_QUERY, QUERY_TYPES, WRITTEN_TYPES, BuildSettings
+from dataset_builder.language_models.access import TeacherAccess, check_language_model, open_language_model
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.cost import Estimate, estimate
+from dataset_builder.pools.methods import open_retrievers, require_models
+from dataset_builder.queries.consistency import ConsistencyFilter
+from dataset_builder.queries.cropped import cropped_sentence
+from dataset_builder.queries.decontamination import ExcludedQueries
+from dataset_builder.queries.doc2query import WRITING_BATCH, DocT5Query
+from dataset_builder.queries.keywords import Keywords
+from dataset_builder.queries.llm_query import WRITING_BATCH as LLM_WRITING_BATCH
+from dataset_builder.queries.llm_query import LLMQueries, QueryPrompt, begin_writing
+from dataset_builder.queries.sampler import QuerySampler, WriteQueries, one_by_one
+from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
+from retrieval.errors import InputError
+from retrieval.passage_store import PassageStore
+
+# Which models a query type needs, by their settings.
+MODELS_OF = {DOCT5QUERY: (DOCT5QUERY,)}
+
+
+def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
+    """Find what is wrong with the queries before a build begins.
+
+    Raises:
+        InputError: for a query type that is not known or whose model is not named, an evaluation set that cannot be
+            read, a writer that is no language model or cannot be reached, a prompt that cannot be read, or a
+            retrieval method that the build has not.
+    """
+    for query_type in settings.query_shares():
+        if query_type not in QUERY_TYPES:
+            raise InputError(f"query type {query_type!r} is not known; give some of {', '.join(QUERY_TYPES)}")
+        require_models(query_type, MODELS_OF.get(query_type, ()), settings)
+    ExcludedQueries.read(settings.exclude_queries)
+    if LLM_QUERY in settings.query_shares():
+        writer = query_writer(settings)
+        check_language_model(writer, access)
+        QueryPrompt.read(settings.query_prompt)
+    retriever = settings.consistency_retriever
+    if retriever and settings.writes_queries and retriever not in settings.retrievers:
+        raise InputError(
+            f"--consistency_retriever {retriever!r} is not among --retrievers {' '.join(settings.retrievers)}"
+        )
+
+
+def models_of_queries(settings: BuildSettings) -> list[str]:
+    """The models, each once, whose weights write the queries of a build; of `llm_query` see `query_writer`."""
+    flags = [flag for query_type in settings.query_shares() for flag in MODELS_OF.get(query_type, ())]
+    return [getattr(settings, flag) for flag in flags]
+
+
+def query_writer(settings: BuildSettings) -> TeacherName:
+    """The language model that writes `llm_query`.
+
+    Raises:
+        InputError: where none is named.
+    """
+    forms = f"{OPENAI}:MODEL, {BATCH}:MODEL or {LOCAL}:PATH"
+    if not settings.query_writer:
+        raise InputError(f"'llm_query' needs --query_writer: {forms}")
+    writer = TeacherName.parse(settings.query_writer)
+    if writer.kind not in (OPENAI, BATCH, LOCAL):
+        raise InputError(f"--query_writer {settings.query_writer!r} writes no queries; give {forms}")
+    return writer
+
+
+@contextmanager
+def open_samplers(
+    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, passages: PassageStore
+) -> Iterator[list[QuerySampler]]:
+    """A sampler for each query type of a build."""
+    excluded = ExcludedQueries.read(settings.exclude_queries)
+    shares = settings.query_shares()
+    with ExitStack() as opened:
+        samplers = []
+        for query_type in shares:
+            write, batch_size = _writer(query_type, folder, settings, access, passages, opened)
+            sampler = QuerySampler(passages, query_type, write, settings.seed, excluded, batch_size)
+            if query_type in WRITTEN_TYPES and settings.consistency_retriever:
+                (retriever,) = open_retrievers(folder, settings, [settings.consistency_retriever])
+                sampler.consistent = ConsistencyFilter(retriever, settings.consistency_depth)
+            samplers.append(sampler)
+        yield samplers
+
+
+def _writer(
+    query_type: str,
+    folder: BuildFolder,
+    settings: BuildSettings,
+    access: TeacherAccess,
+    passages: PassageStore,
+    opened: ExitStack,
+) -> tuple[WriteQueries, int]:
+    """What writes queries of a type, and for how many passages at once."""
+    if query_type == DOCT5QUERY:
+        return DocT5Query(settings.doct5query), WRITING_BATCH
+    if query_type == LLM_QUERY:
+        writer = query_writer(settings)
+        model = opened.enter_context(open_language_model(writer, access, folder, folder.batches_of_queries))
+        share = settings.query_shares()[query_type]
+        batch_size = share if writer.kind == BATCH else LLM_WRITING_BATCH
+        return LLMQueries(model, writer.model, QueryPrompt.read(settings.query_prompt)), batch_size
+    if query_type == "keywords":
+        return one_by_one(Keywords.from_corpus(passages, settings.seed)), 1
+    return one_by_one(cropped_sentence), 1
+
+
+def writing_costs(settings: BuildSettings, access: TeacherAccess) -> bool:
+    """Whether a language model writes queries that is not run here."""
+    if LLM_QUERY not in settings.query_shares():
+        return False
+    writer = query_writer(settings)
+    return writer.kind != LOCAL and not access.is_embedded(writer.model)
+
+
+def estimate_writing(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> Estimate:
+    """What the language model will cost that writes queries, each kept at the first attempt; sends nothing."""
+    writer, prompt = query_writer(settings), QueryPrompt.read(settings.query_prompt)
+    passages, rng = PassageStore(folder.passages), random.Random(settings.seed)
+    wanted = [
+        (passages.at(rng.randrange(len(passages))), rng.getrandbits(31))
+        for _ in range(settings.query_shares()[LLM_QUERY])
+    ]
+    conversations = (begin_writing(writer.model, prompt, passage, seed) for passage, seed in wanted)
+    with AnswerCache(access.answer_folder(folder)) as cache:
+        return estimate(conversations, cache, access.price(writer.model), writer.kind == BATCH)

@@ -1,0 +1,87 @@
+"""Draws queries out of random passages: the same seed gives the same queries."""
+
+import random
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from retrieval.errors import InputError
+from retrieval.passage_store import PassageStore
+from retrieval.records import Passage, Query
+
+DRAWS_PER_QUERY = 50
+
+MakeQuery = Callable[[Passage, random.Random], str | None]
+WriteQueries = Callable[[Sequence[Passage], random.Random], list[str | None]]
+IsConsistent = Callable[[Sequence[tuple[str, Passage]]], list[bool]]
+
+
+@dataclass(slots=True)
+class QueryCounts:
+    """What happened while queries were drawn, for the dataset card."""
+
+    kept: int = 0
+    near_empty: int = 0
+    duplicate: int = 0
+    excluded: int = 0
+    inconsistent: int = 0
+
+
+@dataclass(slots=True)
+class QuerySampler:
+    """Draws queries of one type from random passages; drops and counts near-empty, duplicate, excluded and
+    inconsistent ones.
+
+    `write_queries`: queries of several passages, and the random numbers it may use; None where a passage gives
+    none. `batch_size`: how many passages it is given at once. `consistent`: tells of queries, each with the passage it
+    was written for, which of them find it.
+    """
+
+    passages: PassageStore
+    query_type: str
+    write_queries: WriteQueries
+    seed: int
+    excluded: Container[str] = ()
+    batch_size: int = 1
+    consistent: IsConsistent | None = None
+    counts: QueryCounts = field(default_factory=QueryCounts)
+
+    def sample(self, num_queries: int) -> Iterator[Query]:
+        """Yield `num_queries` distinct queries.
+
+        Raises:
+            InputError: where the corpus does not yield that many in 50 draws a query.
+        """
+        rng = random.Random(f"{self.seed} {self.query_type}")
+        seen: set[str] = set()
+        for _ in range(0, num_queries * DRAWS_PER_QUERY, self.batch_size):
+            for query in self._draw(rng, seen):
+                yield query
+                self.counts.kept += 1
+                if self.counts.kept == num_queries:
+                    return
+        raise InputError(
+            f"the corpus ({len(self.passages)} passages) yields only {self.counts.kept} distinct "
+            f"{self.query_type} queries of the {num_queries} asked for; lower --num_queries"
+        )
+
+    def _draw(self, rng: random.Random, seen: set[str]) -> Iterator[Query]:
+        drawn = [self.passages.at(rng.randrange(len(self.passages))) for _ in range(self.batch_size)]
+        written = list(zip(self.write_queries(drawn, rng), drawn, strict=True))
+        self.counts.near_empty += sum(text is None for text, _ in written)
+        queries = [(text, passage) for text, passage in written if text is not None]
+        consistent = self.consistent(queries) if self.consistent else [True] * len(queries)
+        for (text, passage), finds_it in zip(queries, consistent, strict=True):
+            if text.lower() in seen:
+                self.counts.duplicate += 1
+            elif text in self.excluded:
+                self.counts.excluded += 1
+            elif not finds_it:
+                self.counts.inconsistent += 1
+            else:
+                seen.add(text.lower())
+                yield Query(f"{self.query_type}-{self.counts.kept}", text, self.query_type, passage.docid)
+
+
+def one_by_one(make_query: MakeQuery) -> WriteQueries:
+    """Makes the queries of several passages one after the other."""
+    return lambda passages, rng: [make_query(passage, rng) for passage in passages]
