@@ -1,49 +1,16 @@
 """Command line of the dataset builder: `python -m dataset_builder --help`."""
 
-from pathlib import Path
-
-from dataset_builder.build.folder import BuildFolder
-from dataset_builder.commands.arguments import (
-    build_execution,
-    build_settings,
-    import_wanted,
-    parser,
-    teacher_access,
-)
-from dataset_builder.commands.import_runs import import_runs
-from dataset_builder.commands.inspection import describe_query, describe_status
-from dataset_builder.commands.order import order_run
-from dataset_builder.pipeline.executors import SLURM
-from dataset_builder.pipeline.run import build
+from dataset_builder.commands.flags import parser
 from retrieval.errors import run_cli
 
 
 def main() -> None:
     """Parse the command line and run one command."""
     arguments = parser().parse_args()
-    if arguments.command == "build":
-        settings = build_settings(arguments)
-        folder = BuildFolder(Path(settings.output_dir))
-        execution = build_execution(arguments)
-        build(folder, settings, teacher_access(arguments), execution, arguments.dry_run)
-        if execution.executor == SLURM:
-            print(f"submitted; python -m dataset_builder status {folder.root} says how far it is")
-        elif not arguments.dry_run:
-            print(f"dataset: {folder.root} (card: {folder.card})")
-            print(f"train on it: python train_hf.py --dataset_name {settings.output_dir} --output_dir out")
-        return
-    if arguments.command == "import-runs":
-        wanted = import_wanted(arguments)
-        import_runs(wanted)
-        print(f"dataset: {wanted.output_dir} (card: {BuildFolder(Path(wanted.output_dir)).card})")
-        return
-    folder = BuildFolder(arguments.build)
-    if arguments.command == "order":
-        order_run(folder, teacher_access(arguments), arguments.queries, arguments.run, arguments.output)
-    elif arguments.command == "status":
-        print(describe_status(folder, teacher_access(arguments)))
-    else:
-        print(describe_query(folder, arguments.query_id, teacher_access(arguments)))
+    # Not before: what a command runs on takes seconds to import, and --help does without.
+    from dataset_builder.commands.dispatch import run
+
+    run(arguments)
 
 
 if __name__ == "__main__":

@@ -1,120 +1,23 @@
 """Evaluates rerankers over a first stage, with significance: `python -m evaluation --help`."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.collections import JudgedCollection, LocalFiles, is_prebuilt, load_collection, load_prebuilt
-from evaluation.first_stage import BM25_NAME, Candidates, retrieve
-from evaluation.plots import slug
-from evaluation.reference import Published, load_published, published_by_pyserini
-from evaluation.report import Report, correct_together, make_report
-from evaluation.results_folder import all_tables, write_results
-from evaluation.score_cache import ScoreCache
-from evaluation.systems import SystemRun, load_run, parse_named, rerank
-from retrieval.errors import InputError, run_cli
-from retrieval.trec_run import write_run
+from evaluation.settings import BM25_NAME, EvaluationSettings
+from retrieval.errors import run_cli
 
 
 def main() -> None:
-    """Evaluate every system on every collection; print the tables and write them, the runs and a JSON file."""
-    arguments = _parser().parse_args()
-    first_stages = _first_stages(arguments)
-    published = [] if arguments.reference is None else load_published(arguments.reference)
-    collections = [_load(spec, arguments) for spec in arguments.collection]
-    _require_distinct(
-        [collection.name for collection in collections], "collections", "--collection NAME=FOLDER"
-    )
-    pairs = zip(collections, first_stages, strict=True)
-    reports = [evaluate(collection, first_stage, arguments) for collection, first_stage in pairs]
-    _refuse_unused_runs(arguments.run, reports)
-    reports = correct_together(reports)
-    if arguments.reference is not None:
-        published += _pyserinis_figures(reports)
-    for table in all_tables(reports, published):
+    """Evaluate, print the tables and say where they are."""
+    settings = EvaluationSettings(**vars(_parser().parse_args()))
+    # Not before: what an evaluation runs on takes seconds to import, and --help does without.
+    from evaluation.results_folder import all_tables
+    from evaluation.run import evaluate
+
+    found = evaluate(settings)
+    for table in all_tables(found.reports, found.published):
         print(f"\n{table.markdown()}")
-    write_results(reports, published, arguments.output_dir)
-    print(f"\nwritten to {arguments.output_dir}: results.md, .tex and .json, plots/ and the runs")
-
-
-def evaluate(collection: JudgedCollection, first_stage: str, arguments: argparse.Namespace) -> Report:
-    """All systems on one collection; the first stage comes first and is the baseline."""
-    candidates = retrieve(collection, first_stage, arguments.top_k, arguments.output_dir / "indexes")
-    systems = [SystemRun(candidates.name, candidates.run), *_rerankers(collection, candidates, arguments)]
-    runs = [load_run(spec, collection.queries) for spec in arguments.run]
-    systems += [run for run in runs if run is not None]
-    _require_distinct([system.name for system in systems], "systems", "--model NAME=PATH")
-    _require_baseline(arguments.baseline, [system.name for system in systems])
-    for system in systems:
-        path = arguments.output_dir / slug(collection.name) / f"{slug(system.name)}.txt"
-        write_run(path, system.run, slug(system.name))
-    relevant_from = arguments.relevant_from or collection.relevant_from
-    return make_report(
-        collection, candidates, systems, arguments.top_k, arguments.seed, relevant_from, arguments.baseline
-    )
-
-
-def _rerankers(
-    collection: JudgedCollection, candidates: Candidates, arguments: argparse.Namespace
-) -> list[SystemRun]:
-    cache = ScoreCache(arguments.output_dir / "scores.sqlite")
-    systems = []
-    for spec in arguments.model:
-        name, model = parse_named(spec)
-        print(f"{collection.name}: scoring with {name}", flush=True)
-        system = rerank(name, model, cache, candidates, collection.queries)
-        print(f"{system.num_pairs} passages, {system.num_cached} of them scored before", flush=True)
-        systems.append(system)
-    return systems
-
-
-def _load(spec: str, arguments: argparse.Namespace) -> JudgedCollection:
-    local = LocalFiles(arguments.index, arguments.topics, arguments.qrels)
-    if is_prebuilt(spec):
-        return load_prebuilt(spec, local, arguments.limit_queries)
-    if local != LocalFiles():
-        raise InputError(f"--index, --topics and --qrels stand in for downloads, and {spec} needs none")
-    name, folder = parse_named(spec)
-    return load_collection(
-        Path(folder),
-        arguments.split,
-        arguments.corpus,
-        arguments.limit_queries,
-        name if "=" in spec else None,
-    )
-
-
-def _first_stages(arguments: argparse.Namespace) -> Sequence[str]:
-    """One a collection: where a single one is given, it serves all."""
-    given, count = arguments.first_stage, len(arguments.collection)
-    if len(given) not in (1, count):
-        raise InputError(f"{len(given)} first stages for {count} collections: give one, or one for each")
-    if count > 1 and (arguments.index or arguments.topics or arguments.qrels):
-        raise InputError("--index, --topics and --qrels need a single --collection")
-    return given * count if len(given) == 1 else given
-
-
-def _pyserinis_figures(reports: Sequence[Report]) -> list[Published]:
-    stages = {report.collection.name: report.candidates.name for report in reports}
-    return published_by_pyserini({name: stage for name, stage in stages.items() if is_prebuilt(name)})
-
-
-def _require_distinct(names: Sequence[str], what: str, mend: str) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"two {what} are called {twice!r}; name them apart: {mend}")
-
-
-def _require_baseline(baseline: str | None, names: Sequence[str]) -> None:
-    if baseline is not None and baseline not in names:
-        raise InputError(f"--baseline {baseline!r} is none of the systems: {', '.join(names)}")
-
-
-def _refuse_unused_runs(specs: Sequence[str], reports: Sequence[Report]) -> None:
-    names = {result.system.name for report in reports for result in report.results}
-    unused = next((spec for spec in specs if parse_named(spec)[0] not in names), None)
-    if unused is not None:
-        raise InputError(f"run {unused} has no query of any collection")
+    print(f"\nwritten to {settings.output_dir}: results.md, .tex and .json, plots/ and the runs")
 
 
 def _positive(text: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evaluation.collections import JudgedCollection
 from evaluation.prebuilt import PrebuiltCorpus
+from evaluation.settings import BM25_NAME
 from retrieval.corpus import read_corpus
 from retrieval.errors import InputError
 from retrieval.model_revision import model_revision
@@ -17,7 +18,7 @@ from retrieval.retrievers.lucene import BM25, build_lucene_index
 from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder
 from retrieval.trec_run import Run, load_ranking, ordered
 
-BM25_NAME, COSINE, SPLADE = "bm25", "cosine:", "splade:"
+COSINE, SPLADE = "cosine:", "splade:"
 
 
 @dataclass(frozen=True, slots=True)

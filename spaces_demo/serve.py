@@ -12,16 +12,18 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypedDict
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, StringConstraints, Tag
-from transformers import AutoModel, PreTrainedTokenizerBase
 
 from retrieval.errors import InputError, run_cli
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 MAX_QUERY_CHARACTERS = 2000  # a query is read once for each document
 MAX_WAITING = 200
@@ -38,7 +40,7 @@ class Ranked(TypedDict):
 class Reranker(Protocol):
     """What this service needs of a TWOLAR checkpoint."""
 
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: "PreTrainedTokenizerBase"
 
     def rank(self, query: str, passages: Sequence[str], top_k: int | None = None) -> list[Ranked]:
         """The best `top_k` passages, most relevant first."""
@@ -234,6 +236,9 @@ def load_model(name: str, int8: bool) -> Reranker:
     Raises:
         InputError: where there is none, or it is none of TWOLAR's.
     """
+    # Not before: it takes seconds to import, and --help does without.
+    from transformers import AutoModel
+
     try:
         model = AutoModel.from_pretrained(name, trust_remote_code=True)
     except (OSError, ValueError) as error:

@@ -4,10 +4,11 @@ from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
 from dataset_builder.build.claim import claim_folder
+from dataset_builder.build.execution import SLURM, Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.language_models.access import TeacherAccess
-from dataset_builder.pipeline.executors import SLURM, Execution
+from dataset_builder.pipeline.executors import open_executor
 from dataset_builder.pipeline.stages import STAGES, DrawQueries, LabelPools
 from dataset_builder.pools.methods import check_methods
 from dataset_builder.queries.drawing import check_queries, estimate_writing, writing_costs
@@ -59,7 +60,7 @@ def build(
                 raise InputError("the pools are still being filled; give --dry_run again when they are done")
             print(estimate_labelling(folder, settings, access))
             return
-        executor = execution.open(stage(folder, settings, access), executor)
+        executor = open_executor(execution, stage(folder, settings, access), executor)
         reused = "" if executor.get_incomplete_ranks() else ": done before, reused"
         by = f", by {teacher_column(settings)}" if stage is LabelPools and not reused else ""
         print(f"[{number}/{len(STAGES)}] {stage.name}{by}{reused}", flush=True)

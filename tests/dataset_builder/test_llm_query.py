@@ -9,7 +9,8 @@ import time
 import pytest
 
 from dataset_builder.build.folder import BuildFolder
-from dataset_builder.commands.arguments import build_execution, build_settings, parser, teacher_access
+from dataset_builder.commands.arguments import build_execution, build_settings, teacher_access
+from dataset_builder.commands.flags import parser
 from dataset_builder.pipeline.run import build
 from dataset_builder.queries.consistency import ConsistencyFilter
 from dataset_builder.queries.llm_query import QueryPrompt, written_query

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from datasets import Dataset
 
-from evaluation.ablations.__main__ import write_tables
 from evaluation.ablations.grid import load_grid
 from evaluation.ablations.learning_curve import break_even, learning_curve_plot, learning_curves
+from evaluation.ablations.run import write_tables
 from evaluation.ablations.table import ablation_table, paired_by_query, row_results
 from retrieval.errors import InputError
 from tests.conftest import PLANETS

@@ -11,7 +11,7 @@ from modeling_twolar import TwolarForReranking
 from retrieval.errors import InputError
 from retrieval.trec_run import read_run
 from tests.conftest import PLANETS, QUERIES
-from training.cross_validation import Fold, split, train_folds, write_without
+from training.cross_validation.folds import Fold, split, train_folds, write_without
 
 
 def rankings(*queries):

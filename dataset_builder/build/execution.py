@@ -1,0 +1,41 @@
+"""Where a build's stages run: on this machine, or on a Ray or Slurm cluster."""
+
+import importlib.util
+import shutil
+from dataclasses import dataclass
+
+from retrieval.errors import InputError
+
+LOCAL, RAY, SLURM = "local", "ray", "slurm"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a build's stages are executed. None of it changes the dataset, but for one thing: a reranker's scores
+    differ in their last digits with `tasks`, which says what pools share a batch.
+
+    `tasks`: shards of the pools and rankings. `workers`: how many of them run at once. `partition`,
+    `time_limit`, `gpus`: of a Slurm job; `gpus` also of a Ray task. All machines must share the build's folder.
+    """
+
+    executor: str = LOCAL
+    tasks: int = 1
+    workers: int = 1
+    partition: str = ""
+    time_limit: str = "24:00:00"
+    gpus: int = 0
+
+    def check(self) -> None:
+        """Find what is missing before a build begins.
+
+        Raises:
+            InputError: for an executor whose cluster cannot be reached from here.
+        """
+        if self.tasks < 1 or self.workers < 1:
+            raise InputError("--tasks and --workers must be at least 1")
+        if self.executor == RAY and importlib.util.find_spec("ray") is None:
+            raise InputError("--executor ray needs Ray; install it with pip install ray")
+        if self.executor == SLURM and shutil.which("sbatch") is None:
+            raise InputError("--executor slurm needs sbatch; run it on a machine that submits Slurm jobs")
+        if self.executor == SLURM and not self.partition:
+            raise InputError("--executor slurm needs --partition")

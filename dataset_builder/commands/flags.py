@@ -1,0 +1,141 @@
+"""The command line's flags: those of a build's settings, and those of how its teacher is reached."""
+
+import argparse
+from pathlib import Path
+
+from dataset_builder.build.execution import LOCAL, RAY, SLURM
+from dataset_builder.build.settings import PROFILES, SPLIT, UNION
+
+Kind = type[str] | type[int] | type[float]
+
+SETTINGS: dict[str, tuple[Kind, str]] = {
+    "corpus": (str, "corpus.jsonl[.gz] (BEIR), .tsv[.gz], a folder of .txt/.md files, or python-stdlib"),
+    "num_queries": (int, "queries to draw, in equal parts for each query type"),
+    "num_passages": (int, "passages a query (the paper: 30)"),
+    "pool": (str, f"{SPLIT}: each query draws from one method, in turn; {UNION}: all methods interleaved"),
+    "test_fraction": (float, "share of source passages held out as the test split"),
+    "seed": (int, "the same seed gives the same bytes"),
+    "output_dir": (str, "folder of the dataset, its card and, under build/, the stages' files"),
+    "teacher": (
+        str,
+        "orders: openai:MODEL, batch:MODEL (half the price, within a day), local:PATH, rank-fusion; scores: "
+        "pointwise:MODEL, likelihood:MODEL, reranker:NAME_OR_PATH; or an ensemble of such",
+    ),
+    "window_size": (int, "passages that a language model orders at once (the paper: 20)"),
+    "step": (int, "how far the window moves (the paper: 10)"),
+    "bm25_index": (
+        str,
+        "BM25's index, a folder or a name of Pyserini's as msmarco-v1-passage; else one is built",
+    ),
+    "encoder": (str, "the bi-encoder of minilm and bm25_minilm: a Hub name or a folder"),
+    "splade": (str, "a masked language model trained as SPLADE"),
+    "dragon_context": (str, "DRAGON's passage encoder"),
+    "dragon_query": (str, "DRAGON's query encoder"),
+    "monot5": (str, "the reranker of bm25_monot5"),
+    "doct5query": (str, "the T5 that writes queries"),
+    "query_writer": (str, "the language model of llm_query: openai:MODEL, batch:MODEL or local:PATH"),
+    "query_prompt": (str, "a YAML file with its instruction and examples; default: prompts/llm_query.yaml"),
+    "consistency_retriever": (
+        str,
+        "keep a written query only where this method finds the passage that it was written for",
+    ),
+    "consistency_depth": (int, "how far down its list that passage may be"),
+    "faiss_index": (str, "flat (exact), hnsw or ivf"),
+    "num_rankings": (int, "rankings of each pool, aggregated; more than 1 needs --shuffle"),
+    "max_words": (int, "words of a passage in the prompt"),
+    "temperature": (float, "of the language model"),
+    "license": (str, "of the corpus's text, as the Hub names it (for instance cc-by-4.0)"),
+}
+IMPORTED = ("num_passages", "test_fraction", "seed", "license")
+LISTS = {
+    "query_types": "cropped, doct5query, llm_query, keywords; llm_query=80 draws so many of that type",
+    "retrievers": "bm25, splade, dragon, bm25_monot5, bm25_rm3, minilm, bm25_minilm",
+    "ensemble": "its members, each TEACHER=WEIGHT or METHOD=WEIGHT: reranker:all-MiniLM-L6-v2=1 bm25=0.5",
+    "exclude_queries": "queries.jsonl or .tsv of evaluation sets: queries that occur there are dropped",
+}
+METAVARS = {"ensemble": "MEMBER=WEIGHT", "exclude_queries": "FILE"}
+SWITCHES = {
+    "shuffle": "show the passages of each prompt in random order, against bias by position",
+    "structured": "ask for a JSON object; the server has to support response_format",
+}
+ACCESS: dict[str, tuple[Kind, str]] = {
+    "base_url": (
+        str,
+        "an OpenAI-compatible server: vLLM, Ollama, llama.cpp; embedded: llama.cpp's, started here for "
+        "SmolLM2-135M-Instruct or a .gguf file; by default OpenAI itself",
+    ),
+    "concurrency": (int, "calls at once"),
+    "batch_size": (int, "pools that a local: teacher ranks at once"),
+    "timeout": (float, "seconds to wait for an answer"),
+    "poll_seconds": (float, "seconds between two looks at a batch"),
+    "max_cost": (float, "US dollars, over all runs of this build; the answers so far are kept"),
+    "prompt_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
+    "completion_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
+    "answers": (str, "folder of paid answers, to share among builds; by default the build's own"),
+}
+EXECUTION: dict[str, tuple[Kind, str]] = {
+    "tasks": (int, "shards of the pools and rankings"),
+    "workers": (int, "shards that run at once"),
+    "partition": (str, "of Slurm"),
+    "time_limit": (str, "of a Slurm job (24:00:00)"),
+    "gpus": (int, "for each task on Ray or Slurm"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of `python -m dataset_builder`."""
+    top = argparse.ArgumentParser(
+        prog="python -m dataset_builder",
+        description="Build a ranking dataset out of a corpus. The key of a server comes from OPENAI_API_KEY.",
+    )
+    commands = top.add_subparsers(dest="command", required=True)
+    _add_build(commands.add_parser("build", help="build a dataset; an interrupted build is continued"))
+    _add_order(commands.add_parser("order", help="let a build's teacher order a TREC run over its corpus"))
+    _add_import(
+        commands.add_parser("import-runs", help="make a dataset of rankings that an LLM gave already")
+    )
+    status = commands.add_parser("status", help="how far a build is, and what it has cost")
+    status.add_argument("build", type=Path, help="the build's folder")
+    _add(status, {name: ACCESS[name] for name in ("answers", "prompt_price", "completion_price")})
+    inspect = commands.add_parser("inspect", help="a query's pool, the teacher's answers, the final order")
+    inspect.add_argument("build", type=Path, help="the build's folder")
+    inspect.add_argument("query_id", help="as in build/queries.jsonl, for instance cropped-0")
+    _add(inspect, {"answers": ACCESS["answers"]})
+    return top
+
+
+def _add_build(command: argparse.ArgumentParser) -> None:
+    profiles = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+    command.add_argument("--profile", default="offline", help=f"{profiles}, or a YAML file")
+    _add(command, SETTINGS)
+    for name, text in LISTS.items():
+        command.add_argument(f"--{name}", nargs="+", metavar=METAVARS.get(name, name[:-1].upper()), help=text)
+    for name, text in SWITCHES.items():
+        command.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
+    _add(command, ACCESS)
+    command.add_argument("--dry_run", action="store_true", help="build the pools, say what labels would cost")
+    command.add_argument("--executor", choices=(LOCAL, RAY, SLURM), help="where the stages run")
+    _add(command, EXECUTION)
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--runs", type=Path, nargs="+", required=True, help="TREC runs, best passages first")
+    command.add_argument("--queries", type=Path, required=True, help="queries.jsonl (_id, text)")
+    command.add_argument("--first_stage", type=Path, help="the TREC run that the runs reranked")
+    _add(command, {name: SETTINGS[name] for name in ("corpus", "output_dir")}, required=True)
+    _add(command, {name: SETTINGS[name] for name in IMPORTED})
+
+
+def _add_order(command: argparse.ArgumentParser) -> None:
+    command.add_argument("build", type=Path, help="the build's folder")
+    command.add_argument("--queries", type=Path, required=True, help="queries.jsonl (_id, text)")
+    command.add_argument("--run", type=Path, required=True, help="TREC run over the build's corpus")
+    command.add_argument("--output", type=Path, required=True, help="TREC run to write")
+    _add(command, ACCESS)
+
+
+def _add(
+    command: argparse.ArgumentParser, flags: dict[str, tuple[Kind, str]], required: bool = False
+) -> None:
+    for name, (kind, text) in flags.items():
+        command.add_argument(f"--{name}", type=kind, required=required, help=text)

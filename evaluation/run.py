@@ -1,0 +1,141 @@
+"""Evaluates rerankers over a first stage, with significance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.collections import JudgedCollection, LocalFiles, is_prebuilt, load_collection, load_prebuilt
+from evaluation.first_stage import Candidates, retrieve
+from evaluation.plots import slug
+from evaluation.reference import Published, load_published, published_by_pyserini
+from evaluation.report import Report, correct_together, make_report
+from evaluation.results_folder import write_results
+from evaluation.score_cache import ScoreCache
+from evaluation.settings import EvaluationSettings
+from evaluation.systems import SystemRun, load_run, parse_named, rerank
+from retrieval.errors import InputError
+from retrieval.trec_run import write_run
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Results by collection, and the published figures that stand beside them."""
+
+    reports: Sequence[Report]
+    published: Sequence[Published]
+
+
+def evaluate(settings: EvaluationSettings) -> Evaluation:
+    """Evaluate every system on every collection; write the tables, the runs and a JSON file to `settings.output_dir`.
+
+    Raises:
+        InputError: for a collection, model or run that cannot be used, or two of one name.
+
+    Example:
+        >>> found = evaluate(
+        ...     EvaluationSettings(
+        ...         collection=["evaluation/python_questions"],
+        ...         corpus="python-stdlib",
+        ...         model=["student=twolar/minilm-python-stdlib", "teacher=all-MiniLM-L6-v2"],
+        ...         output_dir=Path("runs/mine"),
+        ...     )
+        ... )
+        >>> for result in found.reports[0].results:
+        ...     print(result.system.name, result.main)  # nDCG@10
+    """
+    first_stages = _first_stages(settings)
+    published = [] if settings.reference is None else load_published(settings.reference)
+    collections = [_load(spec, settings) for spec in settings.collection]
+    _require_distinct(
+        [collection.name for collection in collections], "collections", "--collection NAME=FOLDER"
+    )
+    pairs = zip(collections, first_stages, strict=True)
+    reports = [evaluate_collection(collection, first_stage, settings) for collection, first_stage in pairs]
+    _refuse_unused_runs(settings.run, reports)
+    reports = correct_together(reports)
+    if settings.reference is not None:
+        published += _pyserinis_figures(reports)
+    write_results(reports, published, settings.output_dir)
+    return Evaluation(reports, published)
+
+
+def evaluate_collection(
+    collection: JudgedCollection, first_stage: str, settings: EvaluationSettings
+) -> Report:
+    """All systems on one collection; the first stage comes first and is the baseline."""
+    candidates = retrieve(collection, first_stage, settings.top_k, settings.output_dir / "indexes")
+    systems = [SystemRun(candidates.name, candidates.run), *_rerankers(collection, candidates, settings)]
+    runs = [load_run(spec, collection.queries) for spec in settings.run]
+    systems += [run for run in runs if run is not None]
+    _require_distinct([system.name for system in systems], "systems", "--model NAME=PATH")
+    _require_baseline(settings.baseline, [system.name for system in systems])
+    for system in systems:
+        path = settings.output_dir / slug(collection.name) / f"{slug(system.name)}.txt"
+        write_run(path, system.run, slug(system.name))
+    relevant_from = settings.relevant_from or collection.relevant_from
+    return make_report(
+        collection, candidates, systems, settings.top_k, settings.seed, relevant_from, settings.baseline
+    )
+
+
+def _rerankers(
+    collection: JudgedCollection, candidates: Candidates, settings: EvaluationSettings
+) -> list[SystemRun]:
+    cache = ScoreCache(settings.output_dir / "scores.sqlite")
+    systems = []
+    for spec in settings.model:
+        name, model = parse_named(spec)
+        print(f"{collection.name}: scoring with {name}", flush=True)
+        system = rerank(name, model, cache, candidates, collection.queries)
+        print(f"{system.num_pairs} passages, {system.num_cached} of them scored before", flush=True)
+        systems.append(system)
+    return systems
+
+
+def _load(spec: str, settings: EvaluationSettings) -> JudgedCollection:
+    local = LocalFiles(settings.index, settings.topics, settings.qrels)
+    if is_prebuilt(spec):
+        return load_prebuilt(spec, local, settings.limit_queries)
+    if local != LocalFiles():
+        raise InputError(f"--index, --topics and --qrels stand in for downloads, and {spec} needs none")
+    name, folder = parse_named(spec)
+    return load_collection(
+        Path(folder),
+        settings.split,
+        settings.corpus,
+        settings.limit_queries,
+        name if "=" in spec else None,
+    )
+
+
+def _first_stages(settings: EvaluationSettings) -> Sequence[str]:
+    """One a collection: where a single one is given, it serves all."""
+    given, count = list(settings.first_stage), len(settings.collection)
+    if len(given) not in (1, count):
+        raise InputError(f"{len(given)} first stages for {count} collections: give one, or one for each")
+    if count > 1 and (settings.index or settings.topics or settings.qrels):
+        raise InputError("--index, --topics and --qrels need a single --collection")
+    return given * count if len(given) == 1 else given
+
+
+def _pyserinis_figures(reports: Sequence[Report]) -> list[Published]:
+    stages = {report.collection.name: report.candidates.name for report in reports}
+    return published_by_pyserini({name: stage for name, stage in stages.items() if is_prebuilt(name)})
+
+
+def _require_distinct(names: Sequence[str], what: str, mend: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two {what} are called {twice!r}; name them apart: {mend}")
+
+
+def _require_baseline(baseline: str | None, names: Sequence[str]) -> None:
+    if baseline is not None and baseline not in names:
+        raise InputError(f"--baseline {baseline!r} is none of the systems: {', '.join(names)}")
+
+
+def _refuse_unused_runs(specs: Sequence[str], reports: Sequence[Report]) -> None:
+    names = {result.system.name for report in reports for result in report.results}
+    unused = next((spec for spec in specs if parse_named(spec)[0] not in names), None)
+    if unused is not None:
+        raise InputError(f"run {unused} has no query of any collection")
