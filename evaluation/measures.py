@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from ir_measures import nDCG
 
-from evaluation.metrics.reranking.reranking import MEASURES, PerQuery, mean, measure_values, per_query_values
+from evaluation.metrics.reranking.trec_measures import (
+    MEASURES,
+    PerQuery,
+    mean,
+    measure_values,
+    per_query_values,
+)
 from retrieval.judgments import Qrels
 from retrieval.trec_run import Run
 
