@@ -15,7 +15,14 @@ from statistics import median
 
 import torch
 from datasets import Dataset
-from transformers import AutoTokenizer, T5ForConditionalGeneration, TrainerCallback
+from transformers import (
+    AutoTokenizer,
+    T5ForConditionalGeneration,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from benchmarks.random_t5 import SHAPES, save_random_t5
 from modeling_twolar import TwolarForReranking
@@ -161,10 +168,11 @@ class _Losses(TrainerCallback):
         self.values: list[float] = []
 
     def on_log(
-        self, args: object, state: object, control: object, logs: dict[str, float], **_: object
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        if "loss" in logs:
-            self.values.append(float(logs["loss"]))
+        """Keep the loss that was just added to the log."""
+        if "loss" in state.log_history[-1]:
+            self.values.append(float(state.log_history[-1]["loss"]))
 
 
 def _without_dropout(model: torch.nn.Module) -> None:
@@ -172,7 +180,7 @@ def _without_dropout(model: torch.nn.Module) -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         if hasattr(module, "dropout") and isinstance(module.dropout, float):
-            module.dropout = 0.0
+            module.dropout = 0.0  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

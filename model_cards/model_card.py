@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-import yaml
 from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
-from dataset_builder.dataset.card import LICENCES, NOT_KNOWN, TEMPLATES
 from model_cards.evaluation_results import CollectionResult, model_index
 from retrieval.errors import InputError
+from retrieval.licences import licence_of
 from retrieval.model_files import PACKAGED_MINILM
 from training.plot import FILE_NAME as PLOT
 from training.training_run import TrainingRun, read_json, read_training_run
@@ -85,7 +84,7 @@ def render_model_card(
     base_model = _hub_name(HUB_NAMES.get(run.base_model, run.base_model), "model_name_or_path", checkpoint)
     dataset = _hub_name(names.get(run.dataset, run.dataset), "dataset_name", checkpoint)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -94,7 +93,7 @@ def render_model_card(
         card_data=_card_data(repo_id, base_model, dataset, licence, results).to_yaml(),
         repo_id=repo_id,
         base_model=base_model,
-        base_licence=yaml.safe_load(LICENCES.read_text()).get(run.base_model, NOT_KNOWN),
+        base_licence=licence_of(run.base_model),
         licence=licence,
         dataset=dataset,
         checkpoint=checkpoint,

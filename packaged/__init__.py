@@ -3,8 +3,8 @@
 `retrieval/` finds them here; nothing else imports this room.
 """
 
+from packaged.docstrings import PYTHON_STDLIB, stdlib_docstrings
 from packaged.models import PACKAGED_LLM, PACKAGED_MINILM, llm_file, minilm_folder
-from packaged.stdlib_docstrings import PYTHON_STDLIB, stdlib_docstrings
 
 __all__ = [
     "PACKAGED_LLM",

@@ -1,6 +1,6 @@
 """Prints the docstrings of this Python's standard library, one JSON row a line: docid, title, text.
 
-Run as a script in a fresh interpreter by `stdlib_docstrings.py`, so it imports the standard library alone.
+Run as a script in a fresh interpreter by `docstrings.py`, so it imports the standard library alone.
 """
 
 import builtins

@@ -124,7 +124,7 @@ def tiny_t5(tmp_path_factory):
         folder = tmp_path_factory.mktemp("t5")
         tokenizer = t5_tokenizer()
         torch.manual_seed(1)
-        config = T5Config(
+        config = T5Config(  # type: ignore[call-arg]
             vocab_size=len(tokenizer),
             d_model=32,
             d_kv=8,

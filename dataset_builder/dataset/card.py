@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-import yaml
 from huggingface_hub import DatasetCardData
 
 from dataset_builder.build.folder import BuildFolder, all_rankings
@@ -20,6 +19,7 @@ from dataset_builder.teacher_name import LISTWISE, TeacherName
 from dataset_builder.teachers.choice import teacher_column, teachers_of
 from dataset_builder.teachers.costs import describe_cost
 from retrieval.errors import InputError
+from retrieval.licences import licence_of
 from retrieval.model_files import gguf_file
 from retrieval.model_name import published_name
 from retrieval.model_revision import model_revision
@@ -27,8 +27,6 @@ from retrieval.passage_store import PassageStore
 
 SPLITS = ("train", "test")
 TEMPLATES = Path(__file__).parents[2] / "model_cards"
-LICENCES = Path(__file__).parent / "licences.yaml"
-NOT_KNOWN = "see where it comes from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,6 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
 
 def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
     """Name, revision and licence of the corpus and of each model that this build uses."""
-    licences = yaml.safe_load(LICENCES.read_text())
     corpus = Path(settings.corpus).name
     names = dict.fromkeys(
         [
@@ -130,7 +127,7 @@ def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
         (corpus, "", corpus),
         *((published_name(name), model_revision(name)[:12], name) for name in names),
     ]
-    return [(shown, revision, licences.get(name, NOT_KNOWN)) for shown, revision, name in rows]
+    return [(shown, revision, licence_of(name)) for shown, revision, name in rows]
 
 
 def _writers(settings: BuildSettings) -> list[str]:

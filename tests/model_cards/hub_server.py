@@ -43,6 +43,12 @@ class Repo:
         """The commit of a branch, tag or commit."""
         return self.refs.get(revision, revision if revision in self.commits else None)
 
+    def head(self, revision: str) -> str:
+        """As `resolve`, of one that is there."""
+        oid = self.resolve(revision)
+        assert oid is not None, revision
+        return oid
+
 
 @dataclass
 class Hub:
@@ -57,7 +63,7 @@ class Hub:
     def files(self, kind: str, repo_id: str, revision: str = "main") -> dict[str, bytes]:
         """Path → bytes of a repository."""
         repo = self.repos[kind, repo_id]
-        return repo.commits[repo.resolve(revision)]
+        return repo.commits[repo.head(revision)]
 
 
 @contextmanager
@@ -161,7 +167,7 @@ class HubHandler(BaseHTTPRequestHandler):
     def commit(self, kind, repo, revision):
         """Apply a commit, to a branch or as a pull request."""
         found = self.hub.repos[kind, repo]
-        files = dict(found.commits[found.resolve(revision)])
+        files = dict(found.commits[found.head(revision)])
         for line in self.body.splitlines():
             operation = json.loads(line)
             value = operation["value"]
@@ -185,7 +191,7 @@ class HubHandler(BaseHTTPRequestHandler):
         if name in found.refs:
             self._json({"error": "Tag reference exists already"}, 409)
             return
-        found.refs[name] = found.resolve(revision)
+        found.refs[name] = found.head(revision)
         self._json({})
 
     def refs(self, kind, repo):
@@ -251,7 +257,7 @@ class HubHandler(BaseHTTPRequestHandler):
     def _files(self, kind, repo, revision):
         found = self.hub.repos.get((kind, repo))
         oid = found.resolve(revision) if found else None
-        if oid is None:
+        if found is None or oid is None:
             self._error(404, "RevisionNotFound" if found else "RepoNotFound")
             return None, {}
         return oid, found.commits[oid]

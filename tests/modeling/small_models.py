@@ -1,5 +1,7 @@
 """Small seeded models, and tokenizers that treat blanks, merges and special tokens as the real ones do."""
 
+from typing import Any
+
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
@@ -153,7 +155,7 @@ def modern_bytes():
     return tokenizer
 
 
-CLASSIFIERS = {
+CLASSIFIERS: dict[str, tuple[Any, ...]] = {
     "bert": (word_piece, BertForSequenceClassification, BertConfig, SIZE),
     "electra": (
         word_piece,
@@ -204,7 +206,7 @@ CLASSIFIERS = {
         DECODER_SIZE,
     ),
 }
-LANGUAGE_MODELS = {
+LANGUAGE_MODELS: dict[str, tuple[Any, ...]] = {
     "qwen3": (byte_level, Qwen3ForCausalLM, Qwen3Config, DECODER_SIZE),
     "llama3": (lambda: byte_level(begins_text=True), LlamaForCausalLM, LlamaConfig, DECODER_SIZE),
     "llama2": (metaspace, LlamaForCausalLM, LlamaConfig, DECODER_SIZE),

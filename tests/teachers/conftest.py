@@ -3,7 +3,7 @@ from example_pools import make_pool
 from llm_server import StandIn, StandInServer, completion
 
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.chat import ChatAnswer
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 from dataset_builder.language_models.conversation import advance
 from dataset_builder.teachers.listwise import ListwiseSettings
 
@@ -55,7 +55,7 @@ def expected():
     def rank(example, settings):
         ranking = settings.begin(example)
         step = advance(ranking, None)
-        while not hasattr(step, "label_status"):
+        while isinstance(step, ChatRequest):
             message = completion(step.payload())["choices"][0]["message"]
             step = advance(ranking, ChatAnswer(message["content"]))
         return step.order

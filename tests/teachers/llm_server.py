@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from email import policy
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -202,6 +203,7 @@ def request_key(body):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: "StandInServer"
     server_version = "TWOLAR-stand-in"
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -282,9 +284,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _upload(self, data):
         head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-        form = BytesParser().parsebytes(head + data)
-        parts = {part.get_param("name", header="content-disposition"): part for part in form.get_payload()}
-        text = parts["file"].get_payload(decode=True).decode()
+        form = BytesParser(policy=policy.default).parsebytes(head + data)
+        parts = {part.get_param("name", header="content-disposition"): part for part in form.iter_parts()}
+        content = parts["file"].get_payload(decode=True)
+        assert isinstance(content, bytes)
+        text = content.decode()
         file_id = self.server.stand_in.add_file(text)
         answer = {"id": file_id, "object": "file", "bytes": len(text), "created_at": 0}
         self._json(200, {**answer, "filename": "x", "purpose": "batch", "status": "processed"})
