@@ -30,6 +30,17 @@ FLOORS = (
 )  # fmt: skip
 
 
+# What takes seconds to import.
+HEAVY = {
+    "datasets", "datatrove", "evaluate", "faiss", "matplotlib", "openai", "pyserini", "sentence_transformers",
+    "torch", "transformers",
+}  # fmt: skip
+COMMANDS = (
+    "dataset_builder.__main__", "evaluation.__main__", "evaluation.ablations.__main__", "model_cards.publish",
+    "spaces_demo.serve", "training.cross_validation.__main__",
+)  # fmt: skip
+
+
 def tracked():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [Path(line) for line in listed.splitlines() if (ROOT / line).is_file()]
@@ -56,8 +67,14 @@ def imports(modules):
 
 
 def imported(name, path, modules):
+    nodes = ast.walk(ast.parse((ROOT / path).read_text()))
+    return (each for each in imported_names(nodes, name, path, modules) if each in modules)
+
+
+def imported_names(nodes, name, path, modules):
+    """What the import statements among `nodes` name; a name from a module of ours counts if it is a module itself."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -71,8 +88,7 @@ def imported(name, path, modules):
         else:
             continue
         # The Space is uploaded as a folder of its own: its files import each other by bare names.
-        beside = [f"{package}.{each}" if f"{package}.{each}" in modules else each for each in found]
-        yield from (each for each in beside if each in modules)
+        yield from (f"{package}.{each}" if f"{package}.{each}" in modules else each for each in found)
 
 
 def test_each_room_imports_only_the_rooms_below_it(imports):
@@ -107,6 +123,25 @@ def test_what_is_packaged_is_found_through_its_one_door(imports):
 def test_no_module_imports_itself_in_a_circle(imports):
     order = list(TopologicalSorter(imports).static_order())
     assert order.index("retrieval.errors") < order.index("evaluation.run") and len(order) == len(imports)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_that_takes_seconds(command, modules):
+    reached, waiting = set(), {command}
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        if name in modules:
+            nodes = ast.parse((ROOT / modules[name]).read_text()).body
+            found = {*imported_names(nodes, name, modules[name], modules), *packages_of(name)}
+            waiting |= found - reached
+    assert "retrieval.errors" in reached
+    assert {name.split(".")[0] for name in reached} & HEAVY == set()
+
+
+def packages_of(name):
+    parts = name.split(".")
+    return {".".join(parts[:length]) for length in range(1, len(parts))}
 
 
 def test_no_file_of_ours_is_longer_than_300_lines(modules):
