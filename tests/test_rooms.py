@@ -15,7 +15,7 @@ ALLOWED = {
     "packaged": "",
     "modeling_twolar": "",
     "retrieval": "packaged modeling_twolar",
-    "dataset_builder": "retrieval modeling_twolar",
+    "dataset_builder": "retrieval modeling_twolar evaluation",
     "evaluation": "retrieval modeling_twolar",
     "training": "retrieval modeling_twolar evaluation",
     "train_hf": "retrieval training",

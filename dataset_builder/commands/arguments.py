@@ -8,6 +8,7 @@ from dataset_builder.build.settings import BuildSettings, load_profile
 from dataset_builder.commands.flags import ACCESS, EXECUTION, LISTS, SETTINGS, SWITCHES
 from dataset_builder.commands.import_runs import Import
 from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.teachers.judged import Judged
 
 
 def build_settings(arguments: argparse.Namespace) -> BuildSettings:
@@ -23,6 +24,14 @@ def teacher_access(arguments: argparse.Namespace) -> TeacherAccess:
     """How the teacher is reached, as the flags say."""
     given = {name: value for name, value in vars(arguments).items() if name in ACCESS and value is not None}
     return TeacherAccess(**given)
+
+
+def judged_queries(arguments: argparse.Namespace) -> Judged:
+    """What the teacher is measured on, as the flags say."""
+    names = [field.name for field in dataclasses.fields(Judged)]
+    return Judged(
+        **{name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    )
 
 
 def build_execution(arguments: argparse.Namespace) -> Execution:

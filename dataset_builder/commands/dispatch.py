@@ -5,7 +5,13 @@ from pathlib import Path
 
 from dataset_builder.build.execution import SLURM
 from dataset_builder.build.folder import BuildFolder
-from dataset_builder.commands.arguments import build_execution, build_settings, import_wanted, teacher_access
+from dataset_builder.commands.arguments import (
+    build_execution,
+    build_settings,
+    import_wanted,
+    judged_queries,
+    teacher_access,
+)
 from dataset_builder.commands.import_runs import import_runs
 from dataset_builder.commands.inspection import describe_query, describe_status
 from dataset_builder.commands.order import order_run
@@ -18,7 +24,14 @@ def run(arguments: argparse.Namespace) -> None:
         settings = build_settings(arguments)
         folder = BuildFolder(Path(settings.output_dir))
         execution = build_execution(arguments)
-        build(folder, settings, teacher_access(arguments), execution, arguments.dry_run)
+        build(
+            folder,
+            settings,
+            teacher_access(arguments),
+            execution,
+            judged_queries(arguments),
+            dry_run=arguments.dry_run,
+        )
         if execution.executor == SLURM:
             print(f"submitted; python -m dataset_builder status {folder.root} says how far it is")
         elif not arguments.dry_run:

@@ -73,6 +73,18 @@ ACCESS: dict[str, tuple[Kind, str]] = {
     "completion_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
     "answers": (str, "folder of paid answers, to share among builds; by default the build's own"),
 }
+JUDGED: dict[str, tuple[Kind, str]] = {
+    "judged": (
+        str,
+        "queries.jsonl and qrels/ over the corpus: before labelling, the teacher's nDCG@10 on them, beside --start's",
+    ),
+    "judged_split": (str, "which qrels/SPLIT.tsv of --judged (test)"),
+    "judged_run": (
+        str,
+        "the TREC run to rank for --judged; by default the first of --retrievers finds the passages",
+    ),
+    "start": (str, "what the student is to start from: a checkpoint or backbone"),
+}
 EXECUTION: dict[str, tuple[Kind, str]] = {
     "tasks": (int, "shards of the pools and rankings"),
     "workers": (int, "shards that run at once"),
@@ -113,6 +125,10 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     for name, text in SWITCHES.items():
         command.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
     _add(command, ACCESS)
+    _add(command, JUDGED)
+    command.add_argument(
+        "--start_layers", type=int, nargs="+", metavar="LAYER", help="those that the student keeps"
+    )
     command.add_argument("--dry_run", action="store_true", help="build the pools, say what labels would cost")
     command.add_argument("--executor", choices=(LOCAL, RAY, SLURM), help="where the stages run")
     _add(command, EXECUTION)

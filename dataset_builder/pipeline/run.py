@@ -14,8 +14,11 @@ from dataset_builder.pools.methods import check_methods
 from dataset_builder.queries.drawing import check_queries, estimate_writing, writing_costs
 from dataset_builder.teachers.choice import teacher_column
 from dataset_builder.teachers.costs import estimate_labelling
+from dataset_builder.teachers.judged import Judged, judge_teacher
 from dataset_builder.teachers.opening import check_teacher
 from retrieval.errors import InputError
+
+NOT_JUDGED = Judged()
 
 # datatrove logs each step to stderr, above our progress bars; statistics and marks stay in build/logs.
 logger.disable("datatrove")
@@ -26,11 +29,13 @@ def build(
     settings: BuildSettings,
     access: TeacherAccess,
     execution: Execution,
+    judged: Judged = NOT_JUDGED,
     dry_run: bool = False,
 ) -> None:
     """Build the dataset, from the stage where an earlier run stopped. On Slurm: submit the stages.
 
     Args:
+        judged: queries on which the teacher is measured before it labels.
         dry_run: stop before the teacher is asked, and print what it will cost.
 
     Raises:
@@ -40,6 +45,7 @@ def build(
     check_methods(settings)
     check_teacher(settings, access)
     check_queries(settings, access)
+    judged.check(settings)
     execution.check()
     claim_folder(folder, settings)
     executor: PipelineExecutor | None = None
@@ -64,6 +70,8 @@ def build(
         reused = "" if executor.get_incomplete_ranks() else ": done before, reused"
         by = f", by {teacher_column(settings)}" if stage is LabelPools and not reused else ""
         print(f"[{number}/{len(STAGES)}] {stage.name}{by}{reused}", flush=True)
+        if stage is LabelPools and judged.judged and not reused and execution.executor != SLURM:
+            print(judge_teacher(folder, settings, access, judged), flush=True)
         executor.run()
         if execution.executor != SLURM and executor.get_incomplete_ranks():
             raise InputError(

@@ -27,32 +27,40 @@ class EnsembleTeacher:
 
     def __init__(self, name: str, members: Sequence[tuple[Teacher, float]]) -> None:
         self.name = name
-        self._members = members
+        self.members = members
 
     def label(self, examples: Iterable[RankingExample]) -> Iterator[RankingExample]:
         """See `Teacher.label`."""
         for group in batched(examples, POOLS_AT_ONCE):
-            opinions = [list(teacher.label(group)) for teacher, _ in self._members]
-            for pool, *views in zip(group, *opinions, strict=True):
-                answers = [
-                    TeacherAnswer(view.teacher_order, view.label_status, view.teacher_scores)
-                    for view in views
-                ]
-                yield labelled(pool, self._together(answers), self.name)
+            yield from self.fused(group, [list(teacher.label(group)) for teacher, _ in self.members])
+
+    def fused(
+        self, pools: Sequence[RankingExample], views: Sequence[Sequence[RankingExample]]
+    ) -> list[RankingExample]:
+        """`pools` as all members together label them. `views`: what each member made of them."""
+        return [
+            labelled(pool, self._together([answer_of(view) for view in of_pool]), self.name)
+            for pool, *of_pool in zip(pools, *views, strict=True)
+        ]
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank `passages` for `query`, with their scores."""
-        return self._together([teacher.order(query, passages) for teacher, _ in self._members])
+        return self._together([teacher.order(query, passages) for teacher, _ in self.members])
 
     def _together(self, answers: Sequence[TeacherAnswer]) -> TeacherAnswer:
         without = next((answer for answer in answers if answer.order is None), None)
         if without is not None:
             return TeacherAnswer(None, without.label_status)
-        weights = [weight for _, weight in self._members]
+        weights = [weight for _, weight in self.members]
         weighted = [weight * normalised(answer) for answer, weight in zip(answers, weights, strict=True)]
         answer = best_first(torch.stack(weighted).sum(dim=0).tolist())
         repaired = any(own.label_status == "repaired" for own in answers)
         return TeacherAnswer(answer.order, "repaired" if repaired else "ok", answer.scores)
+
+
+def answer_of(example: RankingExample) -> TeacherAnswer:
+    """The answer that `labelled` wrote into `example`."""
+    return TeacherAnswer(example.teacher_order, example.label_status, example.teacher_scores)
 
 
 def normalised(answer: TeacherAnswer) -> torch.Tensor:

@@ -129,8 +129,11 @@ class RerankerTeacher:
         return scores
 
 
-def open_reranker(name_or_path: str) -> RerankerTeacher:
+def open_reranker(name_or_path: str, layers: Sequence[int] | None = None) -> RerankerTeacher:
     """The teacher `reranker:NAME_OR_PATH`, its weights on a GPU in bf16, else on the CPU in fp32.
+
+    Args:
+        layers: those of the backbone that are kept; by default all.
 
     Raises:
         InputError: for a model that cannot be loaded, or cannot be a reranker.
@@ -140,7 +143,7 @@ def open_reranker(name_or_path: str) -> RerankerTeacher:
 
     teacher = TeacherName(RERANKER, name_or_path)
     try:
-        model = load_reranker(model_path(name_or_path))
+        model = load_reranker(model_path(name_or_path), layers=layers)
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         raise _cannot_be_loaded(teacher, error) from error
     model.to(best_device(), best_dtype())  # type: ignore[arg-type]
