@@ -50,11 +50,13 @@ class Comparison:
         pooling: `mean`, `first_token` or `last_token`, as the backbone was trained.
         late_interaction: whether tokens are compared too; without, the score is the library's cosine, scaled.
         query_frame: how many tokens stand before and after a query's own: [CLS] or an instruction, [SEP].
+        passage_frame: the same of a passage.
     """
 
     pooling: str = "mean"
     late_interaction: bool = True
     query_frame: Sequence[int] = (1, 1)
+    passage_frame: Sequence[int] = (1, 1)
 
 
 class BiEncoder(nn.Module):
@@ -69,6 +71,7 @@ class BiEncoder(nn.Module):
         self.pooling = comparison.pooling
         self.late_interaction = comparison.late_interaction
         self.query_frame = comparison.query_frame
+        self.passage_frame = comparison.passage_frame
 
     def forward(
         self,
@@ -99,9 +102,12 @@ class BiEncoder(nn.Module):
         return TextVectors(pooled, normalize(hidden, dim=-1), matched)
 
     def compare(self, queries: TextVectors, passages: TextVectors) -> torch.Tensor:
-        """(num_pairs, hidden_size) of as many queries as passages."""
+        """(num_pairs, hidden_size) of as many queries as passages; 0 where both are empty: their frames are alike."""
         products = queries.pooled * passages.pooled
-        return products + late_interaction(queries, passages) if self.late_interaction else products
+        if self.late_interaction:
+            products = products + late_interaction(queries, passages)
+        framed_nothing = passages.matched.sum(dim=1) <= sum(self.passage_frame)
+        return products.masked_fill((framed_nothing & ~queries.matched.any(dim=1))[:, None], 0.0)
 
     def _own_tokens(self, real: torch.Tensor) -> torch.Tensor:
         before, after = self.query_frame

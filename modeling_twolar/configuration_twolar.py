@@ -18,7 +18,7 @@ class TwolarConfig(PretrainedConfig):
         score_strategy: `difference` (TWOLAR), `softmax` (monoT5) or `extra_id` (RankT5).
         readout: which vector of the backbone the head sees; see `readouts.py`.
         head_scale: factor on that vector; d_model ** -0.5 for T5 v1.0, whose output embeddings are tied.
-        pooling, late_interaction, query_frame: of the readout `bi_encoder`; see `bi_encoder.py`.
+        pooling, late_interaction, query_frame, passage_frame: of the readout `bi_encoder`; see `bi_encoder.py`.
     """
 
     model_type = "twolar"
@@ -33,6 +33,7 @@ class TwolarConfig(PretrainedConfig):
         pooling: str = "mean",
         late_interaction: bool = True,
         query_frame: Sequence[int] = (1, 1),
+        passage_frame: Sequence[int] = (1, 1),
         **kwargs: Any,
     ) -> None:
         if isinstance(backbone_config, dict):
@@ -50,5 +51,6 @@ class TwolarConfig(PretrainedConfig):
         self.pooling = pooling
         self.late_interaction = late_interaction
         self.query_frame = list(query_frame)
+        self.passage_frame = list(passage_frame)
         kwargs.setdefault("num_labels", 1)
         super().__init__(**kwargs)

@@ -29,3 +29,14 @@ def first_position(model: PreTrainedModel) -> int:
         if isinstance(table, nn.Embedding) and isinstance(padding, int):
             return padding + 1
     return 0
+
+
+def position_limit(model: PreTrainedModel) -> int | None:
+    """The most tokens that a reranker's backbone has positions for; None where it counts distances, as T5."""
+    positions = getattr(model.config.backbone_config, "max_position_embeddings", None)
+    return positions - first_position(model) if positions and positions > 0 else None
+
+
+def own_tokens(tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many tokens a pair has beyond those of its texts."""
+    return len(tokenizer([""], [""])["input_ids"][0])

@@ -121,6 +121,7 @@ class TwolarForReranking(EncodingModel):
             pooling=start.comparison.pooling,
             late_interaction=start.comparison.late_interaction,
             query_frame=start.comparison.query_frame,
+            passage_frame=start.comparison.passage_frame,
             pad_token_id=start.tokenizer.pad_token_id,
             auto_map=AUTO_MAP,
             sentence_transformers=RAW_SCORES,
@@ -156,6 +157,7 @@ class TwolarForReranking(EncodingModel):
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
+        inputs = _padding_behind(inputs)
         if pairs_per_chunk is None:
             scores = self._scores(inputs)
         else:
@@ -255,6 +257,13 @@ def load_reranker(
     model = TwolarForReranking.from_pretrained(name_or_path)
     model.config.backbone_config = with_layers(model.backbone, layers, num_layers).config
     return model
+
+
+def _padding_behind(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Each row from its first real token on: absolute positions and a first token's vector count from there."""
+    mask = inputs["attention_mask"]
+    places = torch.arange(mask.shape[1], device=mask.device) + mask.long().argmax(dim=1, keepdim=True)
+    return {name: tensor.gather(1, places % mask.shape[1]) for name, tensor in inputs.items()}
 
 
 def _random_backbone(config: TwolarConfig) -> PreTrainedModel:

@@ -7,7 +7,8 @@ from torch import nn
 from transformers import BatchEncoding, PreTrainedModel
 
 from .bi_encoder import BiEncoder
-from .scoring import RankedPassage, RerankingModel, ranking
+from .inputs import require_pairs, require_passages, require_positive
+from .scoring import RankedPassage, RerankingModel, evaluation_mode, ranking
 from .scoring_apart import PassageVectors, padded, scored_apart, split_pair, text_vectors
 
 
@@ -36,19 +37,18 @@ class EncodingModel(RerankingModel):
             batch_tokens, max_length: as in `score`.
 
         Raises:
-            ValueError: for a model whose scores need both texts at once.
+            ValueError: for a model whose scores need both texts at once, and for what is no list of texts.
         """
         readout = self._bi_encoder()
+        require_passages(passages)
+        require_positive("batch_tokens", batch_tokens)
         if not passages:
             return []
         encoded = self._tokenized([("", passage) for passage in passages], max_length)
         texts = [split_pair(encoded, index)[1] for index in range(len(passages))]
-        was_training = self.training
-        self.eval()
         tokens = batch_tokens or self._batch_tokens
-        found = text_vectors(readout, self.backbone, texts, tokens, is_query=False)
-        self.train(was_training)
-        return found
+        with evaluation_mode(self):
+            return text_vectors(readout, self.backbone, texts, tokens, is_query=False)
 
     @torch.inference_mode()
     def rank_encoded(
@@ -56,10 +56,11 @@ class EncodingModel(RerankingModel):
     ) -> list[RankedPassage]:
         """As `rank`, of passages that `encode_passages` gave: only the query is left to encode."""
         readout = self._bi_encoder()
-        encoded = self._tokenized([(query, "")], None)
-        (vectors,) = text_vectors(
-            readout, self.backbone, [split_pair(encoded, 0)[0]], self._batch_tokens, is_query=True
-        )
+        require_pairs([(query, "")])
+        require_positive("top_k", top_k)
+        texts = [split_pair(self._tokenized([(query, "")], None), 0)[0]]
+        with evaluation_mode(self):
+            (vectors,) = text_vectors(readout, self.backbone, texts, self._batch_tokens, is_query=True)
         queries = padded([vectors]).take(torch.zeros(len(passages), dtype=torch.long, device=self.device))
         scores = self.head(readout.compare(queries, padded(passages))) if passages else torch.empty(0)
         return ranking(scores.float().cpu(), top_k)

@@ -50,13 +50,13 @@ def t5_prompt(tokenizer: PreTrainedTokenizerBase, max_length: int) -> PreTrained
 
 def two_texts(
     tokenizer: PreTrainedTokenizerBase, query_prompt: str, passage_prompt: str, max_length: int
-) -> tuple[PreTrainedTokenizerFast, tuple[int, int]]:
+) -> tuple[PreTrainedTokenizerFast, tuple[int, int], tuple[int, int]]:
     """A tokenizer whose pairs are two whole texts, `[CLS] query [SEP]`, then `[CLS] passage [SEP]`.
 
     `token_type_ids` tell them apart. The prompts are a bi-encoder's, put before each text.
 
     Returns:
-        The tokenizer, and how many tokens stand before and after a query's own.
+        The tokenizer, and how many tokens stand before and after a query's own, and a passage's.
 
     Raises:
         ValueError: for a prompt whose tokens depend on the text behind it.
@@ -82,7 +82,7 @@ def two_texts(
     )
     names = ["input_ids", "token_type_ids", "attention_mask"]
     plain = _plain(tokenizer, _backend(tokenizer, template), names, max_length)
-    return plain, (len(pieces["<query>"]), len(after))
+    return plain, (len(pieces["<query>"]), len(after)), (len(pieces["<passage>"]), len(after))
 
 
 def _frame(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:

@@ -79,5 +79,7 @@ def make_readout(config: TwolarConfig) -> nn.Module:
     if config.readout == "classifier":
         return Classifier()
     if config.readout == "bi_encoder":
-        return BiEncoder(Comparison(config.pooling, config.late_interaction, config.query_frame))
+        return BiEncoder(
+            Comparison(config.pooling, config.late_interaction, config.query_frame, config.passage_frame)
+        )
     return Pooled(config.readout)

@@ -1,12 +1,16 @@
 """Scoring and ranking: length-sorted batches of about equal token counts, order restored."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypedDict
 
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
+from .inputs import require_pairs, require_passages, require_positive
+from .lengths import own_tokens, position_limit
 from .prompt_tokenizer import load_tokenizer
 
 TOKENIZER_BATCH = 1024
@@ -55,7 +59,7 @@ class RerankingModel(PreTrainedModel):
         max_length: int | None = None,
         show_progress_bar: bool | None = None,
     ) -> torch.Tensor:
-        """Scores of (query, passage) pairs, in the order given.
+        """Scores of (query, passage) pairs, in the order given; the model's mode stays as it is.
 
         Args:
             pairs: queries and passages; either may be empty.
@@ -67,20 +71,21 @@ class RerankingModel(PreTrainedModel):
             (num_pairs,) float32, higher is more relevant.
 
         Raises:
-            ValueError: where a score is not finite; it names the pair.
+            ValueError: for a pair that is not two texts, and where a score is not finite; it names the pair. For a
+                `max_length` that the model cannot have.
         """
+        require_pairs(pairs)
+        require_positive("batch_tokens", batch_tokens)
         scores = torch.empty(len(pairs), dtype=torch.float32)
         show = len(pairs) >= LONG_WORK if show_progress_bar is None else show_progress_bar
-        was_training = self.training
-        self.eval()
-        with tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not show) as progress:
+        bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not show)
+        with evaluation_mode(self), bar as progress:
             for start in range(0, len(pairs), TOKENIZER_BATCH):
                 chunk = pairs[start : start + TOKENIZER_BATCH]
                 encoded = self._tokenized(chunk, max_length)
                 for indices, found in self._scored(encoded, batch_tokens or self._batch_tokens):
                     scores[[start + index for index in indices]] = found.float().cpu()
                     progress.update(len(indices))
-        self.train(was_training)
         _require_finite(scores, pairs)
         return scores
 
@@ -98,7 +103,12 @@ class RerankingModel(PreTrainedModel):
         Args:
             top_k: only the best so many.
             return_documents: add each passage's `text`.
+
+        Raises:
+            ValueError: as for `score`; for a `top_k` below 1, and for one text in place of a list.
         """
+        require_passages(passages)
+        require_positive("top_k", top_k)
         scores = self.score(
             [(query, passage) for passage in passages], batch_tokens, show_progress_bar=show_progress_bar
         )
@@ -108,9 +118,25 @@ class RerankingModel(PreTrainedModel):
                 ranked["text"] = passages[ranked["corpus_id"]]
         return found
 
+    def require_max_length(self, max_length: int) -> None:
+        """Check that so many tokens hold the prompt and a text, and are not more than the backbone has positions.
+
+        Raises:
+            ValueError: it says from what to what.
+        """
+        least, most = own_tokens(self.tokenizer) + 1, position_limit(self)
+        if max_length < least:
+            raise ValueError(
+                f"max_length {max_length} is below {least}: the prompt alone has {least - 1} tokens"
+            )
+        if most is not None and max_length > most:
+            raise ValueError(f"max_length {max_length} is above {most}, the most that this model reads")
+
     def _tokenized(self, pairs: Sequence[Pair], max_length: int | None) -> BatchEncoding:
+        if max_length is not None:
+            self.require_max_length(max_length)
         limit = max_length or self.tokenizer.model_max_length
-        queries = [shortened(query, self.tokenizer, limit // 2) for query, _ in pairs]
+        queries = shortened_queries([query for query, _ in pairs], self.tokenizer, limit)
         passages = [passage for _, passage in pairs]
         return self.tokenizer(queries, passages, truncation="only_second", max_length=limit)
 
@@ -131,14 +157,40 @@ def ranking(scores: torch.Tensor, top_k: int | None) -> list[RankedPassage]:
     return [RankedPassage(corpus_id=index, score=scores[index].item()) for index in order]
 
 
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """`model` without dropout; afterwards each of its parts is as it was, frozen ones too."""
+    in_training = [part for part in model.modules() if part.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part in in_training:
+            part.training = True
+
+
+def shortened_queries(
+    queries: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> list[str]:
+    """`queries`, each cut to half of `max_length` tokens, or to all but one that the prompt leaves."""
+    room = max(0, min(max_length // 2, max_length - own_tokens(tokenizer) - 1))
+    cut = {query: shortened(query, tokenizer, room) for query in dict.fromkeys(queries)}
+    return [cut[query] for query in queries]
+
+
 def shortened(query: str, tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> str:
-    """`query`, cut to `max_tokens` tokens, so that there is room for a passage beside it."""
-    if len(query) <= max_tokens:
-        return query
-    tokens = tokenizer(
-        query, add_special_tokens=False, truncation=True, max_length=max_tokens, return_offsets_mapping=True
-    )
-    return query[: tokens["offset_mapping"][-1][1]] if tokens["offset_mapping"] else query
+    """`query`, cut to `max_tokens` tokens, so that there is room for a passage beside it.
+
+    A character may have several tokens; it stays whole or goes. What is left may have other tokens than it had in the
+    whole query, so it is looked at again.
+    """
+    while True:
+        tokens = tokenizer(query, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        offsets = tokens["offset_mapping"]
+        if len(offsets) <= max_tokens:
+            return query
+        kept_end = offsets[max_tokens - 1][1] if max_tokens else 0
+        query = query[: min(kept_end, offsets[max_tokens][0], len(query) - 1)]
 
 
 def token_budget_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -274,10 +274,10 @@ def _from_bi_encoder(checkpoint: Checkpoint) -> Start:
     pooling = POOLINGS[own.pooling[0]] if own.pooling else "mean"
     prompts = (own.prompt_of("query"), own.prompt_of("document", "passage", "corpus"))
     length = declared_length(checkpoint.tokenizer, checkpoint.declared, backbone) or MAX_LENGTH
-    tokenizer, frame = two_texts(checkpoint.tokenizer, *prompts, length)
+    tokenizer, query_frame, passage_frame = two_texts(checkpoint.tokenizer, *prompts, length)
     size = backbone.config.hidden_size
     rows = torch.stack([torch.zeros(size), torch.full((size,), COSINE_SCALE)]).to(checkpoint.dtype)
-    comparison = Comparison(pooling, late_interaction=pooling == "mean", query_frame=frame)
+    comparison = Comparison(pooling, pooling == "mean", query_frame, passage_frame)
     return Start(backbone, tokenizer, "bi_encoder", rows, comparison=comparison)
 
 

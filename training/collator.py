@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-from modeling_twolar.scoring import shortened
+from modeling_twolar.scoring import shortened_queries
 from training.data import SOURCE, TEACHER_SCORE, Row
 
 
@@ -44,7 +44,7 @@ class RankingCollator:
         return batch
 
     def _tokenize(self, rows: Sequence[Row], pools: Sequence[Sequence[Row]]) -> BatchEncoding:
-        queries = [shortened(str(row["query"]), self.tokenizer, self.max_length // 2) for row in rows]
+        queries = shortened_queries([str(row["query"]) for row in rows], self.tokenizer, self.max_length)
         return self.tokenizer(
             [query for query, pool in zip(queries, pools, strict=True) for _ in pool],
             [contents(passage) for pool in pools for passage in pool],
