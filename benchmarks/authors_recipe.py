@@ -146,7 +146,7 @@ def our_training(
         max_grad_norm=CLIP,
         logging_steps=1,
         save_strategy="no",
-        report_to="none",
+        report_to=["none"],
         use_cpu=True,
         disable_tqdm=True,
         train_sampling_strategy="sequential",

@@ -5,14 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-from transformers import HfArgumentParser, TrainingArguments
+from transformers import TrainingArguments
 
 from retrieval.errors import InputError
 from training.losses import LOSSES, parse_loss
+from training.parser import Parser
+from training.refusals import refuse_half_precision, refuse_impossible
+from training.settings_file import as_flags, read_settings
 
 # A settings file's key for the trainings that follow one another; each holds what it changes.
 STAGES = "stages"
+# Counts that are at least 1 where they are given.
+COUNTS = (
+    "max_length", "lora_r", "eval_top_k", "passages_per_chunk", "early_stopping_patience",
+    "gradient_accumulation_steps", "per_device_train_batch_size", "per_device_eval_batch_size",
+)  # fmt: skip
 
 
 @dataclass
@@ -122,6 +129,12 @@ class DistillationArguments(TrainingArguments):
     gradient_accumulation_steps: int = field(default=32, metadata={"help": "steps a weight update"})
     num_train_epochs: float = field(default=1.0, metadata={"help": "passes over the rankings"})
     lr_scheduler_type: str = field(default="constant", metadata={"help": "the authors' code: constant"})
+    report_to: list[str] = field(  # type: ignore[assignment]
+        default_factory=lambda: ["none"],
+        metadata={
+            "help": "where the training is shown, one or several: tensorboard, wandb, ...; or none, or all"
+        },
+    )
     remove_unused_columns: bool = field(default=False, metadata={"help": "the collator reads the raw rows"})
     loss: str = field(
         default="ranknet",
@@ -149,6 +162,10 @@ class DistillationArguments(TrainingArguments):
         default=None, metadata={"help": "learning rate of what is not the backbone; default: --learning_rate"}
     )
 
+    def __post_init__(self) -> None:
+        refuse_half_precision(self)
+        super().__post_init__()
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -164,24 +181,41 @@ class Stage:
         return Path(str(self.training.output_dir))
 
 
+ARGUMENTS = (ModelArguments, DataArguments, DistillationArguments)
+
+
 def parse_arguments(command_line: Sequence[str] | None = None) -> list[Stage]:
     """Arguments from flags, or from a YAML or JSON file whose values the flags after it override.
 
     A file may have `stages`, a list of trainings that follow one another: each holds what it changes, starts from
-    the student of the one before, and all but the last are saved in `stage-1`, ... of the output folder.
+    the student of the one before, and all but the last are saved in `stage-1`, ... of the output folder. A null is the
+    default; a mapping is one of `transformers.TrainingArguments`' dictionaries.
 
     Raises:
-        InputError: for a file that cannot be read, an unknown flag, or a value that cannot be.
+        InputError: for a file that cannot be read, an unknown name, a value that cannot be, or cannot work here.
     """
     flags = list(sys.argv[1:] if command_line is None else command_line)
     if not flags or not flags[0].endswith((".yaml", ".yml", ".json")):
         return [_parse(flags)]
     path = Path(flags[0])
-    settings = _read(path)
-    changes = settings.pop(STAGES, [{}])
+    settings = read_settings(path)
+    try:
+        return _follow([own + flags[1:] for own in _flags_of_stages(settings)])
+    except InputError as error:
+        raise InputError(f"arguments file {path}: {error}") from error
+
+
+def _flags_of_stages(settings: Mapping[str, object]) -> list[list[str]]:
+    shared = {name: value for name, value in settings.items() if name != STAGES}
+    changes = settings.get(STAGES)
+    changes = [{}] if changes is None else changes
     if not isinstance(changes, list) or not changes or not all(isinstance(own, dict) for own in changes):
-        raise InputError(f"arguments file {path}: {STAGES} must be a list of names and values")
-    return _follow([_flags({**settings, **own}) + flags[1:] for own in changes])
+        raise InputError(f"{STAGES} must be a list of names and values")
+    stages = [{**shared, **own} for own in changes]
+    parser = Parser(ARGUMENTS)
+    for stage in stages:
+        parser.check_names(stage)
+    return [as_flags(stage) for stage in stages]
 
 
 def _follow(flags: Sequence[list[str]]) -> list[Stage]:
@@ -204,14 +238,11 @@ def _as_it_is(stage: Stage) -> Stage:
 
 
 def _parse(flags: Sequence[str]) -> Stage:
-    parser = HfArgumentParser((ModelArguments, DataArguments, DistillationArguments))  # type: ignore[arg-type]
-    model, data, training, unknown = parser.parse_args_into_dataclasses(
-        args=list(flags), return_remaining_strings=True
-    )
-    if unknown:
-        raise InputError(f"unknown argument {unknown[0]}; python train_hf.py --help lists them")
-    _check(model, data, training)
-    return Stage(model, data, training)
+    stage = Stage(*Parser(ARGUMENTS).parse(flags))
+    _check(stage.model, stage.data, stage.training)
+    _check_counts(stage)
+    refuse_impossible(stage.training, has_collection=stage.data.eval_collection is not None)
+    return stage
 
 
 def _check(model: ModelArguments, data: DataArguments, training: DistillationArguments) -> None:
@@ -228,22 +259,16 @@ def _check(model: ModelArguments, data: DataArguments, training: DistillationArg
         raise InputError(f"--num_passages {data.num_passages}: a ranking has at least 2 passages")
     if data.max_train_samples is not None and data.max_train_samples < 0:
         raise InputError(f"--max_train_samples {data.max_train_samples} is below 0")
+    if training.early_stopping_patience is not None and not training.load_best_model_at_end:
+        raise InputError(
+            "--early_stopping_patience needs --load_best_model_at_end, --metric_for_best_model (for instance "
+            "ndcg@10), and --eval_strategy and --save_strategy that are alike"
+        )
 
 
-def _read(path: Path) -> dict[str, object]:
-    if not path.is_file():
-        raise InputError(f"arguments file {path} does not exist")
-    try:
-        settings = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"arguments file {path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"arguments file {path} must hold names and values")
-    return settings
-
-
-def _flags(settings: Mapping[str, object]) -> list[str]:
-    flags: list[str] = []
-    for name, value in settings.items():
-        flags += [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
-    return flags
+def _check_counts(stage: Stage) -> None:
+    for values in (stage.model, stage.data, stage.training):
+        for name in COUNTS:
+            number = getattr(values, name, None)
+            if number is not None and number < 1:
+                raise InputError(f"--{name} {number} is below 1")

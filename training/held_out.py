@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from datasets import Dataset
+from transformers.trainer_utils import IntervalStrategy
 
 from modeling_twolar import TwolarForReranking
 from retrieval.errors import InputError
@@ -39,12 +40,17 @@ class HeldOut:
         """The held-out rankings, and the collection of `--eval_collection`.
 
         Raises:
-            InputError: for a collection or run that cannot be read, or a merge without queries to choose its share on.
+            InputError: for a collection or run that cannot be read, or a merge or evaluations without held-out queries.
         """
         if stage.training.merge_with_start and rankings is None:
             raise InputError(
                 f"--merge_with_start chooses on held-out queries, and of {stage.data.dataset_name} none is held out; "
                 "give --held_out above 0, or a dataset with more than one query"
+            )
+        if rankings is None and stage.training.eval_strategy != IntervalStrategy.NO:
+            raise InputError(
+                f"--eval_strategy evaluates on held-out queries, and of {stage.data.dataset_name} none is held out; "
+                "give --held_out above 0, or --eval_strategy no"
             )
         if not stage.data.eval_collection:
             return cls(rankings, None, stage.model.max_length)

@@ -45,19 +45,9 @@ class MarkWholeCheckpoints(TrainerCallback):
 
 
 def early_stopping(arguments: DistillationArguments) -> list[TrainerCallback]:
-    """The callback of `--early_stopping_patience`, where it is given.
-
-    Raises:
-        InputError: for early stopping without evaluations to compare.
-    """
-    if arguments.early_stopping_patience is None:
-        return []
-    if not arguments.load_best_model_at_end or arguments.metric_for_best_model is None:
-        raise InputError(
-            "--early_stopping_patience needs --load_best_model_at_end, --metric_for_best_model (for instance "
-            "ndcg@10), and --eval_strategy and --save_strategy that are alike"
-        )
-    return [EarlyStoppingCallback(arguments.early_stopping_patience)]
+    """The callback of `--early_stopping_patience`, where it is given."""
+    patience = arguments.early_stopping_patience
+    return [] if patience is None else [EarlyStoppingCallback(patience)]
 
 
 def was_finished(stage: Stage, settings: Settings) -> bool:

@@ -24,7 +24,7 @@ def load_student(arguments: ModelArguments) -> TwolarForReranking:
     """
     name, words = model_path(arguments.model_name_or_path), arguments.answer_words
     try:
-        return load_reranker(
+        model = load_reranker(
             name,
             arguments.score_strategy,
             num_layers=arguments.num_layers,
@@ -32,6 +32,8 @@ def load_student(arguments: ModelArguments) -> TwolarForReranking:
             prompt_template=arguments.prompt_template,
             answer_words=(words[0], words[1]) if words else None,
         )
+        model.require_max_length(arguments.max_length)
+        return model
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"model {name} cannot be used ({reason})") from error

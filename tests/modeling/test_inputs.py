@@ -7,10 +7,10 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from dataset_builder.packaged_model import model_path
 from modeling_twolar import load_reranker
 from modeling_twolar.prompt import t5_prompt
 from modeling_twolar.scoring import shortened, shortened_queries
+from retrieval.model_files import model_path
 from tests.conftest import PLANETS
 from tests.modeling.small_models import byte_level, save_classifier, save_language_model
 from tests.modeling.test_bi_encoder import save

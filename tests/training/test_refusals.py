@@ -6,8 +6,10 @@ import pytest
 from datasets import Dataset
 
 from retrieval.errors import InputError
+from tests.modeling.small_models import save_classifier
 from tests.training.conftest import row, train
 from training.arguments import ModelArguments, parse_arguments
+from training.held_out import HeldOut
 from training.student import load_student
 
 
@@ -48,7 +50,6 @@ def test_bad_input_gets_one_line_and_exit_code_2(rankings, tiny_t5, tmp_path):
         (("--loss", "infonce"), "--loss infonce needs queries whose source_docid is among their passages"),
         (("--num_layers", "3"), "model "),
         (("--prompt_template", "{query} {passage}"), "model "),
-        (("--early_stopping_patience", "2"), "--early_stopping_patience needs --load_best_model_at_end"),
         (("--use_peft", "True", "--lora_target_modules", "nothing"), "--lora_target_modules: "),
         (("--learning_rate", "1e30"), "the loss is nan"),
     ],
@@ -89,12 +90,29 @@ def test_a_value_that_cannot_be_is_one_line_before_anything_is_loaded(flags, mes
         ({"num_layers": 0}, "num_layers 0 is not from 1 to 2"),
         ({"answer_words": ["no", "yes"]}, "answer_words are for causal language models"),
         ({"score_strategy": "sum"}, "score_strategy 'sum' is not one of"),
+        ({"max_length": 3}, "max_length 3 is below "),
     ],
 )
 def test_a_start_that_cannot_be_is_one_line(settings, message, tiny_t5):
     with pytest.raises(InputError, match="cannot be used") as refused:
         load_student(ModelArguments(str(tiny_t5(False, "gated-gelu")), **settings))
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_length_beyond_the_starts_positions_is_one_line(tmp_path):
+    start = save_classifier(tmp_path, "roberta")
+    with pytest.raises(InputError, match="max_length 500 is above 128, the most that this model reads"):
+        load_student(ModelArguments(str(start)))
+
+
+def test_evaluations_without_held_out_queries_are_one_line_before_a_model_is_loaded(tmp_path):
+    (stage,) = parse_arguments(
+        ["--model_name_or_path", "m", "--dataset_name", "d", "--eval_strategy", "epoch", "--held_out", "0"]
+    )
+    with pytest.raises(
+        InputError, match="--eval_strategy evaluates on held-out queries, and of d none is held out"
+    ):
+        HeldOut.load(stage, None)
 
 
 def test_an_unknown_flag_is_refused_with_exit_code_2(rankings, tiny_t5, tmp_path):
