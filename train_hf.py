@@ -9,10 +9,10 @@ transformers.TrainingArguments. The start is measured first, on queries that are
 the training was worth it: WIN, LEVEL or WORSE.
 """
 
-from transformers import set_seed
+from transformers import Trainer, set_seed
 
 from retrieval.errors import run_cli
-from training.arguments import Stage, parse_arguments
+from training.arguments import VECTORS, Stage, parse_arguments
 from training.collator import RankingCollator
 from training.data import load_rankings, refuse_unreadable
 from training.held_out import HeldOut, measure_start
@@ -32,6 +32,7 @@ from training.settings import settings_of
 from training.student import add_adapters, load_student, save_student, set_dropout
 from training.trainer import RankingTrainer, ndcg_at_10
 from training.training_run import write_training_run
+from training.vectors import vector_trainer
 from training.verdict import give_verdict
 
 
@@ -46,9 +47,10 @@ def main() -> None:
 def train(stage: Stage, recipe: list[Stage]) -> None:
     """Load the rankings, measure the start, train, save, measure the student, and say what the training brought."""
     arguments = stage.training
-    loss = parse_loss(arguments.loss, arguments.temperature)
+    loss = None if arguments.loss == VECTORS else parse_loss(arguments.loss, arguments.temperature)
     rankings, held_out_rankings = load_rankings(stage.data, arguments.seed)
-    refuse_unreadable(rankings, loss, stage)
+    if loss is not None:
+        refuse_unreadable(rankings, loss, stage)
     settings = settings_of(stage, rankings, held_out_rankings)
     if was_finished(stage, settings):
         return
@@ -60,19 +62,23 @@ def train(stage: Stage, recipe: list[Stage]) -> None:
     set_seed(arguments.seed)
     model = load_student(stage.model)
     set_dropout(model, stage.model.dropout)
-    pools = RankingPools(rankings, stage.data.num_passages, arguments.seed, keep_source=loss.reads_source)
-    trainer = RankingTrainer(
-        model=add_adapters(model, stage.model) if stage.model.use_peft else model,
-        args=arguments,
-        data_collator=RankingCollator(model.tokenizer, stage.model.max_length),
-        train_dataset=pools,
-        eval_dataset=held_out_rankings,
-        processing_class=model.tokenizer,
-        compute_metrics=ndcg_at_10,
-        judged=held_out.judged,
-        ranking_loss=loss,
-        callbacks=[DrawAnew(pools), MarkWholeCheckpoints(settings), *early_stopping(arguments)],
-    )
+    callbacks = [MarkWholeCheckpoints(settings), *early_stopping(arguments)]
+    if loss is None:
+        trainer: Trainer = vector_trainer(model, recipe[0].model, stage, rankings, callbacks)
+    else:
+        pools = RankingPools(rankings, stage.data.num_passages, arguments.seed, keep_source=loss.reads_source)
+        trainer = RankingTrainer(
+            model=add_adapters(model, stage.model) if stage.model.use_peft else model,
+            args=arguments,
+            data_collator=RankingCollator(model.tokenizer, stage.model.max_length),
+            train_dataset=pools,
+            eval_dataset=held_out_rankings,
+            processing_class=model.tokenizer,
+            compute_metrics=ndcg_at_10,
+            judged=held_out.judged,
+            ranking_loss=loss,
+            callbacks=[DrawAnew(pools), *callbacks],
+        )
     metrics = {"train_rankings": float(len(rankings))}
     if len(rankings):
         metrics |= trainer.train(resume_from_checkpoint=checkpoint).metrics

@@ -13,6 +13,8 @@ from training.parser import Parser
 from training.refusals import refuse_half_precision, refuse_impossible
 from training.settings_file import as_flags, read_settings
 
+# The `--loss` that reads no label: see `training.vectors`.
+VECTORS = "vectors"
 # A settings file's key for the trainings that follow one another; each holds what it changes.
 STAGES = "stages"
 # Counts that are at least 1 where they are given.
@@ -138,7 +140,10 @@ class DistillationArguments(TrainingArguments):
     remove_unused_columns: bool = field(default=False, metadata={"help": "the collator reads the raw rows"})
     loss: str = field(
         default="ranknet",
-        metadata={"help": f"{', '.join(LOSSES)}; or a weighted sum: kl+0.05*margin_mse"},
+        metadata={
+            "help": f"{', '.join(LOSSES)}; or a weighted sum: kl+0.05*margin_mse; or {VECTORS}: a compact bi-encoder's "
+            "student learns its whole start's vectors of the texts, so many a step, before a stage that ranks"
+        },
     )
     temperature: float = field(
         default=1.0, metadata={"help": "kl's: above 1 the teacher's lesser passages count for more"}
@@ -246,7 +251,10 @@ def _parse(flags: Sequence[str]) -> Stage:
 
 
 def _check(model: ModelArguments, data: DataArguments, training: DistillationArguments) -> None:
-    parse_loss(training.loss, training.temperature)
+    if training.loss == VECTORS:
+        _check_vectors(model, training)
+    else:
+        parse_loss(training.loss, training.temperature)
     if model.num_layers is not None and model.layers is not None:
         raise InputError("--num_layers and --layers both say which layers to keep; give one")
     if model.answer_words is not None and len(model.answer_words) != 2:
@@ -272,3 +280,10 @@ def _check_counts(stage: Stage) -> None:
             number = getattr(values, name, None)
             if number is not None and number < 1:
                 raise InputError(f"--{name} {number} is below 1")
+
+
+def _check_vectors(model: ModelArguments, training: DistillationArguments) -> None:
+    if model.use_peft:
+        raise InputError(f"--loss {VECTORS} trains all weights; leave out --use_peft")
+    if training.eval_strategy != "no":
+        raise InputError(f"--loss {VECTORS} has nothing to evaluate by; leave out --eval_strategy")
