@@ -26,7 +26,7 @@ ALLOWED = {
 # The rooms of dataset_builder/; each may import those before it.
 FLOORS = (
     "ranking_example", "prompt_files", "build", "pools", "teacher_name", "language_models", "teachers", "queries",
-    "dataset", "pipeline", "commands", "__main__",
+    "dataset", "pipeline", "report", "commands", "__main__",
 )  # fmt: skip
 
 

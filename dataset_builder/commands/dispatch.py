@@ -16,6 +16,7 @@ from dataset_builder.commands.import_runs import import_runs
 from dataset_builder.commands.inspection import describe_query, describe_status
 from dataset_builder.commands.order import order_run
 from dataset_builder.pipeline.run import build
+from dataset_builder.report.page import write_report
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -48,5 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
         order_run(folder, teacher_access(arguments), arguments.queries, arguments.run, arguments.output)
     elif arguments.command == "status":
         print(describe_status(folder, teacher_access(arguments)))
+    elif arguments.command == "report":
+        output = arguments.output or folder.build / "report.html"
+        write_report(folder, teacher_access(arguments), output, arguments.max_queries)
+        print(f"report: {output}")
     else:
         print(describe_query(folder, arguments.query_id, teacher_access(arguments)))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dataset_builder.build.execution import LOCAL, RAY, SLURM
 from dataset_builder.build.settings import PROFILES, SPLIT, UNION
+from dataset_builder.report import MAX_QUERIES
 
 Kind = type[str] | type[int] | type[float]
 
@@ -113,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("build", type=Path, help="the build's folder")
     inspect.add_argument("query_id", help="as in build/queries.jsonl, for instance cropped-0")
     _add(inspect, {"answers": ACCESS["answers"]})
+    _add_report(commands.add_parser("report", help="write one HTML page on a build and its queries"))
     return top
 
 
@@ -148,6 +150,20 @@ def _add_order(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", type=Path, required=True, help="TREC run over the build's corpus")
     command.add_argument("--output", type=Path, required=True, help="TREC run to write")
     _add(command, ACCESS)
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("build", type=Path, help="the build's folder")
+    command.add_argument(
+        "--output", type=Path, help="HTML file to write; default: build/report.html in the folder"
+    )
+    command.add_argument(
+        "--max_queries",
+        type=int,
+        default=MAX_QUERIES,
+        help="queries shown with passages and answers (default: %(default)s); all are listed",
+    )
+    _add(command, {name: ACCESS[name] for name in ("answers", "prompt_price", "completion_price")})
 
 
 def _add(

@@ -8,7 +8,7 @@ from dataset_builder.build.folder import BuildFolder, all_pools, all_rankings, r
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.conversation import replay
-from dataset_builder.pipeline.stages import STAGES
+from dataset_builder.pipeline.progress import stage_progress
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.choice import ranking_method, teachers_of
@@ -23,10 +23,7 @@ def describe_status(folder: BuildFolder, access: TeacherAccess) -> str:
     """A line for each stage, then counts of labels, then what the language model was paid."""
     settings = read_settings(folder)
     lines = [f"{folder.root}: {settings.num_queries:,} queries over {settings.corpus}"]
-    for stage in STAGES:
-        marks = len(list((folder.logs(stage.name) / "completions").glob("*")))
-        begun = folder.logs(stage.name).is_dir()
-        lines.append(f"  {stage.name}: {f'{marks} tasks done' if marks else 'begun' if begun else 'to do'}")
+    lines += [f"  {stage.name}: {stage}" for stage in stage_progress(folder)]
     if folder.queries.is_file():
         lines.append(f"queries: {sum(1 for _ in read_queries(folder.queries)):,}")
     statuses = Counter(example.label_status for example in all_rankings(folder))
