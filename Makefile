@@ -22,7 +22,8 @@ setup: .venv/installed
 
 ## The whole road with embedded parts; what is done already is reused.
 quickstart: setup
-	@$(RUN) -m dataset_builder build --profile offline --output_dir $(DATASET)
+	@$(RUN) -m dataset_builder build --profile offline --output_dir $(DATASET) \
+		--judged $(QUESTIONS) --judged_split dev --start all-MiniLM-L6-v2 --start_layers 0 2 4
 	@$(MAKE) --no-print-directory $(RESULTS)/results.json
 	@echo
 	@cat $(RESULTS)/results.md
