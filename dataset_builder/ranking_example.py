@@ -25,7 +25,8 @@ class RankingExample:
     `teacher_order` holds indices into `passages`, most relevant first; it is a permutation of them,
     or None before a teacher has seen the pool. `teacher_scores` holds a score for each of `passages`, in the order
     of `passages`, higher is more relevant; along `teacher_order` they never rise. None where the teacher gives only
-    an order.
+    an order. `repaired_places` counts the passages whose places the teacher did not give for sure: those that an answer
+    left out, tied or repeated, which stand as they were shown.
 
     Raises:
         ValueError: for an empty pool, an order that is no permutation, or scores that are not finite, are not one
@@ -39,6 +40,7 @@ class RankingExample:
     teacher_scores: tuple[float, ...] | None = None
     label_status: str = ""
     teacher: str = ""
+    repaired_places: int = 0
 
     def __post_init__(self) -> None:
         if not self.passages:

@@ -50,19 +50,31 @@ def read_queries_file(path: Path) -> dict[str, str]:
     """The texts of a BEIR `queries.jsonl`, by id.
 
     Raises:
-        InputError: for a file that is missing, or a line of another form.
+        InputError: for a file that is missing, a line of another form, a query without a text, or an id with two.
     """
     if not path.is_file():
         raise InputError(f"queries {path} do not exist")
     texts: dict[str, str] = {}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-                texts[str(row["_id"])] = str(row["text"])
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise InputError(f"{path} line {number}: expected an object with _id and text") from error
+    for place, line in located_lines(path):
+        query_id, text = _id_and_text(line, place)
+        if texts.setdefault(query_id, text) != text:
+            raise InputError(f"{place}: query {query_id!r} has another text above")
     return texts
+
+
+def _id_and_text(line: str, place: str) -> tuple[str, str]:
+    try:
+        row = json.loads(line)
+        query_id, text = row["_id"], row["text"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{place}: expected an object with _id and text") from error
+    if isinstance(query_id, bool) or not isinstance(query_id, str | int) or query_id == "":
+        raise InputError(f'{place}: "_id" is {json.dumps(query_id)}; it must be a string')
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(
+            f'{place}: the "text" of query {str(query_id)!r} is {json.dumps(text)}; it must be a string'
+        )
+    return str(query_id), text
 
 
 def read_query_texts(path: Path) -> Iterator[str]:

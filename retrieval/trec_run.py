@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from retrieval.errors import InputError
@@ -43,6 +44,39 @@ def load_ranking(path: str) -> Run:
         if wrong is not None:
             raise InputError(f"run {path}: the score of {wrong} for query {query_id} is not a number")
     return run
+
+
+def read_ranked_run(path: Path) -> Run:
+    """Each query's hits by their written rank: of a run whose order counts, not only its measures.
+
+    Raises:
+        InputError: as `read_run`; for a score that is not finite, a rank that is no number, or a score that is higher
+            than one of a better rank.
+    """
+    run = {query_id: {hit.docid: hit for hit in hits} for query_id, hits in read_run(path).items()}
+    lines: dict[str, list[tuple[int, int, str]]] = {}
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            query_id, _, docid, rank, score, _ = line.split()
+            if not math.isfinite(float(score)):
+                raise InputError(f"{path} line {number}: the score {score!r} is not a finite number")
+            try:
+                lines.setdefault(query_id, []).append((int(rank), number, docid))
+            except ValueError as error:
+                raise InputError(f"{path} line {number}: the rank {rank!r} is not a whole number") from error
+    return {query_id: _by_rank(path, ranks, run[query_id]) for query_id, ranks in lines.items()}
+
+
+def _by_rank(path: Path, ranks: list[tuple[int, int, str]], hits: Mapping[str, Hit]) -> list[Hit]:
+    """Hits by rank; those of one rank by score, then as they are written."""
+    placed = sorted(ranks, key=lambda each: (each[0], -hits[each[2]].score, each[1]))
+    for (better, _, above), (worse, number, below) in pairwise(placed):
+        if hits[above].score < hits[below].score and better < worse:
+            raise InputError(
+                f"{path} line {number}: {below} has rank {worse} and a higher score than {above} of rank {better}; "
+                "scores must fall with the rank"
+            )
+    return [hits[docid] for _, _, docid in placed]
 
 
 def ordered(scores: Mapping[str, float]) -> list[Hit]:

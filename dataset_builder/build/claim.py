@@ -22,6 +22,9 @@ def read_settings(folder: BuildFolder) -> BuildSettings:
         raise InputError(f"{folder.root} holds no build; make one with python -m dataset_builder build")
     record = json.loads(folder.settings.read_text())
     del record["corpus_version"]
+    if "structured" in record:
+        # Builds of earlier releases asked for text, or for a JSON list that is no longer asked for.
+        record["answer_format"] = "json" if record.pop("structured") else "text"
     return BuildSettings(**record, output_dir=str(folder.root))
 
 

@@ -62,7 +62,7 @@ class BuildSettings:
     shuffle: bool = False
     num_rankings: int = 1
     max_words: int = 300
-    structured: bool = False
+    answer_format: str = "auto"
     temperature: float | None = 0.0
     license: str = "unknown"
 

@@ -46,7 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
         return
     folder = BuildFolder(arguments.build)
     if arguments.command == "order":
-        order_run(folder, teacher_access(arguments), arguments.queries, arguments.run, arguments.output)
+        print(
+            order_run(folder, teacher_access(arguments), arguments.queries, arguments.run, arguments.output)
+        )
     elif arguments.command == "status":
         print(describe_status(folder, teacher_access(arguments)))
     elif arguments.command == "report":

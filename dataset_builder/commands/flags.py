@@ -43,7 +43,11 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "consistency_depth": (int, "how far down its list that passage may be"),
     "faiss_index": (str, "flat (exact), hnsw or ivf"),
     "num_rankings": (int, "rankings of each pool, aggregated; more than 1 needs --shuffle"),
-    "max_words": (int, "words of a passage in the prompt"),
+    "max_words": (int, "words of a passage in the prompt; in text without spaces, characters"),
+    "answer_format": (
+        str,
+        "text: [2] > [1]; json: a score a passage, under a schema; auto: json where a server of openai: can, or text",
+    ),
     "temperature": (float, "of the language model"),
     "license": (str, "of the corpus's text, as the Hub names it (for instance cc-by-4.0)"),
 }
@@ -57,7 +61,6 @@ LISTS = {
 METAVARS = {"ensemble": "MEMBER=WEIGHT", "exclude_queries": "FILE"}
 SWITCHES = {
     "shuffle": "show the passages of each prompt in random order, against bias by position",
-    "structured": "ask for a JSON object; the server has to support response_format",
 }
 ACCESS: dict[str, tuple[Kind, str]] = {
     "base_url": (

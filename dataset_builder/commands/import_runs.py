@@ -1,6 +1,6 @@
 """Rankings that a language model has given already, as TREC runs, become a dataset in TWOLAR's form."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from dataset_builder.build.claim import claim_folder
 from dataset_builder.build.folder import BuildFolder, write_examples, write_lines, write_queries
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
+from dataset_builder.dataset.distill20k import held_out_sources
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.queries.sampler import QueryCounts
 from dataset_builder.ranking_example import RankingExample, RetrievedPassage
@@ -19,7 +20,7 @@ from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
 from retrieval.queries import read_queries_file
 from retrieval.records import Passage, Query
-from retrieval.trec_run import Run, read_run
+from retrieval.trec_run import Run, read_ranked_run
 
 QUERY_TYPE, RETRIEVER = "given", "run"
 
@@ -44,14 +45,18 @@ def import_runs(wanted: Import) -> None:
     """Write the dataset and its card. A run's scores are often just its ranks: `teacher_score` stays null.
 
     Raises:
-        InputError: for a file that cannot be read, a query or passage that has no text, or an occupied folder.
+        InputError: for a file that cannot be read or contradicts itself, a query or passage that has no text, two runs
+            of one name, or an occupied folder. Nothing is written then.
     """
-    folder, settings = BuildFolder(Path(wanted.output_dir)), _settings(wanted)
-    texts, runs = read_queries_file(wanted.queries), [(path.stem, read_run(path)) for path in wanted.runs]
-    first_stage = read_run(wanted.first_stage) if wanted.first_stage else None
-    claim_folder(folder, settings)
-    passages = _store(folder, wanted, runs)
+    runs = _named_runs(wanted.runs)
+    texts = read_queries_file(wanted.queries)
+    first_stage = read_ranked_run(wanted.first_stage) if wanted.first_stage else None
+    passages = _passages(wanted, runs)
     examples = list(_examples(runs, first_stage, texts, passages, wanted))
+    held_out_sources((example.query for example in examples), wanted.test_fraction, wanted.seed)
+    folder, settings = BuildFolder(Path(wanted.output_dir)), _settings(wanted, len(examples))
+    claim_folder(folder, settings)
+    PassageStore.build(folder.passages, passages.values())
     write_queries(folder.queries, (example.query for example in examples))
     write_lines(folder.query_counts, [{QUERY_TYPE: asdict(QueryCounts(kept=len(examples)))}])
     write_lines(folder.overlaps, [])
@@ -59,10 +64,20 @@ def import_runs(wanted: Import) -> None:
     distill20k.write_parquet(folder, settings, TeacherAccess())
 
 
-def _settings(wanted: Import) -> BuildSettings:
+def _named_runs(paths: Sequence[Path]) -> list[tuple[str, Run]]:
+    """Each run with its file's name, which its rows have for a teacher."""
+    twice = next(
+        (path for number, path in enumerate(paths) if path.stem in {p.stem for p in paths[:number]}), None
+    )
+    if twice is not None:
+        raise InputError(f"--runs {twice}: another run is called {twice.stem!r} too; rename one of the files")
+    return [(path.stem, read_ranked_run(path)) for path in paths]
+
+
+def _settings(wanted: Import, num_queries: int) -> BuildSettings:
     return BuildSettings(
         corpus=wanted.corpus,
-        num_queries=1,
+        num_queries=num_queries,
         query_types=[QUERY_TYPE],
         retrievers=[RETRIEVER],
         num_passages=wanted.num_passages,
@@ -75,24 +90,28 @@ def _settings(wanted: Import) -> BuildSettings:
     )
 
 
-def _store(folder: BuildFolder, wanted: Import, runs: Sequence[tuple[str, Run]]) -> PassageStore:
-    """The passages that the runs name: a corpus of millions is read, not kept."""
+def _passages(wanted: Import, runs: Sequence[tuple[str, Run]]) -> dict[str, Passage]:
+    """The passages that the runs name, by id: a corpus of millions is read, not kept."""
     named = {hit.docid for _, run in runs for hits in run.values() for hit in hits}
-    corpus: Iterator[Passage] = iter(tqdm(read_corpus(wanted.corpus), "reading the corpus", unit="passage"))
-    store = PassageStore.build(folder.passages, (passage for passage in corpus if passage.docid in named))
-    missing = named - set(store.known(sorted(named)))
+    passages: dict[str, Passage] = {}
+    for passage in tqdm(read_corpus(wanted.corpus), "reading the corpus", unit="passage"):
+        if passage.docid in passages:
+            raise InputError(f"passage {passage.docid!r} is twice in {wanted.corpus}; ids must be unique")
+        if passage.docid in named:
+            passages[passage.docid] = passage
+    missing = named - set(passages)
     if missing:
         raise InputError(
             f"passage {min(missing)!r} of the runs, and {len(missing) - 1} more, are not in {wanted.corpus}"
         )
-    return store
+    return passages
 
 
 def _examples(
     runs: Sequence[tuple[str, Run]],
     first_stage: Run | None,
     texts: dict[str, str],
-    passages: PassageStore,
+    passages: Mapping[str, Passage],
     wanted: Import,
 ) -> Iterator[RankingExample]:
     for name, run in runs:
@@ -101,17 +120,13 @@ def _examples(
                 raise InputError(f"run {name} has query {query_id!r}, which {wanted.queries} has not")
             ranked = [hit.docid for hit in hits][: wanted.num_passages]
             places = _places(first_stage, query_id, ranked)
-            pool = sorted(
-                zip(passages.get(ranked), ranked, strict=True), key=lambda found: places[found[1]][0]
-            )
-            query = Query(
-                query_id if len(runs) == 1 else f"{query_id}-{name}", texts[query_id], QUERY_TYPE, query_id
-            )
-            order = {docid: place for place, (_, docid) in enumerate(pool)}
+            pool = sorted(ranked, key=lambda docid: places[docid][0])
+            query = Query(query_id if len(runs) == 1 else f"{query_id}-{name}", texts[query_id], QUERY_TYPE)
+            order = {docid: place for place, docid in enumerate(pool)}
             yield RankingExample(
                 query,
                 RETRIEVER,
-                tuple(RetrievedPassage(passage, *places[docid]) for passage, docid in pool),
+                tuple(RetrievedPassage(passages[docid], *places[docid]) for docid in pool),
                 teacher_order=tuple(order[docid] for docid in ranked),
                 label_status="ok",
                 teacher=name,

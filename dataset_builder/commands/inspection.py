@@ -1,6 +1,7 @@
 """What a build holds so far, in words: how far it is, and one query's way to its order."""
 
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 from dataset_builder.build.claim import read_settings
@@ -10,6 +11,7 @@ from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.conversation import replay
 from dataset_builder.pipeline.progress import stage_progress
 from dataset_builder.ranking_example import RankingExample
+from dataset_builder.teacher_name import RUN, TeacherName
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.choice import ranking_method, teachers_of
 from dataset_builder.teachers.costs import describe_cost
@@ -23,7 +25,10 @@ def describe_status(folder: BuildFolder, access: TeacherAccess) -> str:
     """A line for each stage, then counts of labels, then what the language model was paid."""
     settings = read_settings(folder)
     lines = [f"{folder.root}: {settings.num_queries:,} queries over {settings.corpus}"]
-    lines += [f"  {stage.name}: {stage}" for stage in stage_progress(folder)]
+    if TeacherName.parse(settings.teacher).kind == RUN:
+        lines.append(f"  imported from TREC runs ({settings.teacher.partition(':')[2]})")
+    else:
+        lines += [f"  {stage.name}: {stage}" for stage in stage_progress(folder)]
     if folder.queries.is_file():
         lines.append(f"queries: {sum(1 for _ in read_queries(folder.queries)):,}")
     statuses = Counter(example.label_status for example in all_rankings(folder))
@@ -40,7 +45,9 @@ def describe_query(folder: BuildFolder, query_id: str, access: TeacherAccess) ->
         InputError: for a query that has no pool.
     """
     settings = read_settings(folder)
-    pool = next((example for example in all_pools(folder) if example.query.query_id == query_id), None)
+    # An imported dataset has rankings alone.
+    examples = chain(all_pools(folder), all_rankings(folder))
+    pool = next((example for example in examples if example.query.query_id == query_id), None)
     if pool is None:
         raise InputError(f"{folder.root} has no pool for query {query_id!r}; see {folder.queries}")
     lines = [f"{query_id} ({pool.query.query_type}): {pool.query.text}", f"pool, from {pool.retriever}:"]

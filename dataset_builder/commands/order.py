@@ -14,25 +14,39 @@ from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
 from retrieval.queries import read_queries_file
 from retrieval.records import Hit, Query
-from retrieval.trec_run import Run, read_run, write_run
+from retrieval.trec_run import Run, load_ranking, write_run
 
 
 def order_run(
     folder: BuildFolder, access: TeacherAccess, queries_path: Path, run_path: Path, output: Path
-) -> None:
+) -> str:
     """Write the candidates of the run at `run_path` in the teacher's order; the score is minus the rank.
 
+    Returns:
+        What became of it, in words: a query that the teacher gave no order is left out of the run, not written in the
+        order it came.
+
     Raises:
-        InputError: for a folder without a build, an unknown query, or a passage that is not in the corpus.
+        InputError: for a folder without a build, an unknown query, a passage that is not in the corpus, a score that
+            is not finite, or a teacher that gave no order at all.
     """
-    texts, run = read_queries_file(queries_path), read_run(run_path)
+    texts, run = read_queries_file(queries_path), load_ranking(str(run_path))
     unknown = next((query_id for query_id in run if query_id not in texts), None)
     if unknown is not None:
         raise InputError(f"{run_path} has query {unknown!r}, which {queries_path} has not")
     pools = _pools(run, run_path, texts, folder)
     with open_teacher(folder, read_settings(folder), access) as teacher:
-        progress = tqdm(teacher.label(pools), f"ordering with {teacher.name}", len(run), unit="query")
-        write_run(output, {example.query.query_id: _ordered(example) for example in progress}, teacher.name)
+        examples = list(tqdm(teacher.label(pools), f"ordering with {teacher.name}", len(run), unit="query"))
+    without = {each.query.query_id: each.label_status for each in examples if each.teacher_order is None}
+    named = ", ".join(f"{query_id} ({status})" for query_id, status in without.items())
+    if len(without) == len(examples):
+        raise InputError(
+            f"{teacher.name} gave no order for any of the {len(examples)} queries of {run_path}: {named}"
+        )
+    ordered = {each.query.query_id: _hits(each) for each in examples if each.teacher_order is not None}
+    write_run(output, ordered, teacher.name)
+    left_out = f"; {len(without)} got no order and are left out: {named}" if without else ""
+    return f"{output}: {len(ordered)} queries{left_out}"
 
 
 def _pools(run: Run, path: Path, texts: dict[str, str], folder: BuildFolder) -> Iterator[RankingExample]:
@@ -47,10 +61,6 @@ def _pools(run: Run, path: Path, texts: dict[str, str], folder: BuildFolder) -> 
         yield RankingExample(Query(query_id, texts[query_id]), "", pool)
 
 
-def _ordered(example: RankingExample) -> list[Hit]:
-    if example.teacher_order is None:
-        raise InputError(
-            f"{example.teacher} gave no order for query {example.query.query_id!r} ({example.label_status})"
-        )
-    docids = [example.passages[index].passage.docid for index in example.teacher_order]
+def _hits(example: RankingExample) -> list[Hit]:
+    docids = [example.passages[index].passage.docid for index in example.teacher_order or ()]
     return [Hit(docid, float(-rank)) for rank, docid in enumerate(docids, start=1)]

@@ -10,7 +10,7 @@ import random
 import shutil
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,7 @@ from dataset_builder.dataset.features import FEATURES
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.ranking_example import RankingExample
 from retrieval.errors import InputError
+from retrieval.records import Query
 
 Row = dict[str, object]
 # Query, query type, method, and the teacher's scores as they lie in Parquet: float32, best first.
@@ -49,7 +50,7 @@ class Distill20k(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
         folder = BuildFolder(Path(self.config.root))
-        held_out = _held_out_sources(folder, self.config.test_fraction, self.config.seed)
+        held_out = held_out_sources(read_queries(folder.queries), self.config.test_fraction, self.config.seed)
         return [
             datasets.SplitGenerator(
                 name, gen_kwargs={"folder": folder, "held_out": held_out, "test": name == "test"}
@@ -65,7 +66,7 @@ class Distill20k(datasets.GeneratorBasedBuilder):
         for number, example in enumerate(_examples_in_order(folder)):
             if example.teacher_order is None:
                 continue
-            if (example.query.source_docid in held_out) == test:
+            if (_source(example.query) in held_out) == test:
                 yield number, row(example)
 
 
@@ -95,6 +96,8 @@ def row(example: RankingExample) -> Row:
             for rank, (found, score) in enumerate(ordered, start=1)
         ],
         "teacher": example.teacher,
+        "label_status": example.label_status,
+        "repaired_places": example.repaired_places,
     }
 
 
@@ -184,9 +187,18 @@ def _examples_in_order(folder: BuildFolder) -> Iterator[RankingExample]:
             yield example
 
 
-def _held_out_sources(folder: BuildFolder, fraction: float, seed: int) -> set[str]:
-    """Source passages of the test split: no passage gives queries to both splits."""
-    sources = list(dict.fromkeys(query.source_docid for query in read_queries(folder.queries)))
+def _source(query: Query) -> str:
+    """What keeps queries in one split: their passage, or their text where it was made of none."""
+    return query.source_docid or query.text
+
+
+def held_out_sources(queries: Iterable[Query], fraction: float, seed: int) -> set[str]:
+    """Sources of the test split: no passage gives queries to both splits.
+
+    Raises:
+        InputError: where there are too few.
+    """
+    sources = list(dict.fromkeys(map(_source, queries)))
     count = round(fraction * len(sources))
     if fraction and not 0 < count < len(sources):
         raise InputError(

@@ -27,5 +27,7 @@ FEATURES = Features(
             }
         ),
         "teacher": Value("string"),
+        "label_status": Value("string"),
+        "repaired_places": Value("int32"),
     }
 )

@@ -5,8 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-# English text has about four characters a token; counted exactly only once the server has answered.
-CHARACTERS_PER_TOKEN = 4
+from dataset_builder.language_models.text_length import estimated_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +32,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One request. `num_listed`: how many ids to list, 0 for any other answer; if `structured`, a JSON schema
-    demands them."""
+    """One request. `num_listed`: how many ids to list, 0 for any other answer; with `fields`, a JSON schema
+    demands an object with an integer in each of them."""
 
     model: str
     messages: tuple[Message, ...]
     num_listed: int = 0
     sampling: Sampling = Sampling()
-    structured: bool = False
+    fields: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, object]:
         """The body for `/v1/chat/completions`."""
@@ -56,8 +55,8 @@ class ChatRequest:
             body["seed"] = self.sampling.seed
         if self.sampling.top_logprobs is not None:
             body["logprobs"], body["top_logprobs"] = True, self.sampling.top_logprobs
-        if self.structured:
-            body["response_format"] = _ranking_format(self.num_listed)
+        if self.fields:
+            body["response_format"] = _integer_fields(self.fields)
         return body
 
     @property
@@ -68,13 +67,17 @@ class ChatRequest:
 
     @property
     def estimated_tokens(self) -> tuple[int, int]:
-        """About how many tokens prompt and answer have: four characters each, five tokens for `[12] > `."""
-        characters = sum(len(message.content) for message in self.messages)
-        return characters // CHARACTERS_PER_TOKEN + 10, 5 * self.num_listed or self.sampling.max_tokens or 0
+        """About how many tokens prompt and answer have: five for `[12] > `, ten for `"passage_12": 87`."""
+        prompt = sum(estimated_tokens(message.content) for message in self.messages) + 10
+        if self.fields:
+            return prompt, 10 * len(self.fields)
+        return prompt, 5 * self.num_listed or self.sampling.max_tokens or 0
 
     @property
     def assumed_answer(self) -> "ChatAnswer":
         """A usable answer, for an estimate: the ids in the order shown, or `Yes`."""
+        if self.fields:
+            return ChatAnswer(json.dumps({name: -place for place, name in enumerate(self.fields)}))
         listed = " > ".join(f"[{number}]" for number in range(1, self.num_listed + 1))
         return ChatAnswer(listed or "Yes", first_token={"Yes": 0.0})
 
@@ -84,7 +87,7 @@ class ChatAnswer:
     """One answer. `refusal` is the model's own word for it (`""`: none); tokens are the server's counts.
 
     `first_token`: the candidates for the answer's first token, by their natural log-probability; None where the
-    server gave none.
+    server gave none. `rejection`: why the server does not take this request, in its words (`""`: it did take it).
     """
 
     text: str
@@ -93,16 +96,15 @@ class ChatAnswer:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     first_token: dict[str, float] | None = None
+    rejection: str = ""
 
 
-def _ranking_format(num_listed: int) -> dict[str, object]:
-    """Structured output. A schema cannot forbid repeats, so that the answer is parsed like any other."""
-    number = {"type": "integer", "enum": list(range(1, num_listed + 1))}
-    ranking = {"type": "array", "items": number, "minItems": num_listed, "maxItems": num_listed}
+def _integer_fields(names: tuple[str, ...]) -> dict[str, object]:
+    """Structured output: one required integer a field, so that none can be repeated or left out."""
     schema = {
         "type": "object",
-        "properties": {"ranking": ranking},
-        "required": ["ranking"],
+        "properties": {name: {"type": "integer"} for name in names},
+        "required": list(names),
         "additionalProperties": False,
     }
-    return {"type": "json_schema", "json_schema": {"name": "ranking", "strict": True, "schema": schema}}
+    return {"type": "json_schema", "json_schema": {"name": "scores", "strict": True, "schema": schema}}

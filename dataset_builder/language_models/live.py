@@ -94,6 +94,8 @@ class LiveModel(LanguageModel):
         except openai.BadRequestError as error:
             if filtered(error):
                 return ChatAnswer("", refusal="declined by the server's content filter")
+            if request.fields:
+                return ChatAnswer("", rejection=" ".join(str(error).split())[:300])
             raise input_error(error, self.server) from None
         except openai.OpenAIError as error:
             raise input_error(error, self.server) from None

@@ -13,12 +13,14 @@ class TeacherAnswer:
     """A teacher's order of a pool.
 
     `order`: indices into the pool, most relevant first, a permutation of it; None where the answer
-    gave none. `label_status` is one of `ranking_example.LABEL_STATUSES`. `scores`: as `RankingExample.teacher_scores`.
+    gave none. `label_status` is one of `ranking_example.LABEL_STATUSES`. `scores`: as `RankingExample.teacher_scores`;
+    `repaired_places`: as there.
     """
 
     order: tuple[int, ...] | None
     label_status: str
     scores: tuple[float, ...] | None = None
+    repaired_places: int = 0
 
 
 class Teacher(Protocol):
@@ -49,4 +51,5 @@ def labelled(example: RankingExample, answer: TeacherAnswer, teacher: str) -> Ra
         teacher_scores=answer.scores,
         label_status=answer.label_status,
         teacher=teacher,
+        repaired_places=answer.repaired_places,
     )

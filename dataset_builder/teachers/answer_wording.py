@@ -69,9 +69,9 @@ _NO_ORDER = re.compile(
     re.I,
 )
 _AS_SHOWN = re.compile(
-    rf"\b(?:original|given|initial|input|default|provided|presented|numerical|numeric|alphabetical|chronological){_GAP}order"
-    rf"|\border{_GAP}(?:\w+{_GAP})?(?:they|in which they|that they|as(?!\s+follows)|given|shown|presented|provided|listed)\b"
-    r"(?!\s+below)"
+    r"\b(?:original|given|initial|input|default|provided|presented|numerical|numeric|alphabetical|chronological)"
+    rf"{_GAP}order|\border{_GAP}(?:\w+{_GAP})?"
+    r"(?:they|in which they|that they|as(?!\s+follows)|given|shown|presented|provided|listed)\b(?!\s+below)"
     r"|\b(?:unchanged|as is)\b|\b(?:left|leave|kept|keep|not change|not alter)(?:ed|d)? (?:the|their|this) order\b",
     re.I,
 )

@@ -2,11 +2,11 @@
 
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.language_models.chat import Sampling
-from dataset_builder.teacher_name import ENSEMBLE, POINTWISE, Member, TeacherName, ensemble_name
+from dataset_builder.teacher_name import ENSEMBLE, OPENAI, POINTWISE, Member, TeacherName, ensemble_name
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import RankingMethod
 from dataset_builder.teachers.pointwise import PointwiseSettings
-from dataset_builder.teachers.prompt import ListwisePrompt
+from dataset_builder.teachers.prompt import AUTO, TEXT, ListwisePrompt
 
 
 def teachers_of(settings: BuildSettings) -> list[TeacherName]:
@@ -39,6 +39,13 @@ def ranking_method(teacher: TeacherName, settings: BuildSettings) -> RankingMeth
         shuffle=settings.shuffle,
         num_rankings=settings.num_rankings,
         seed=settings.seed,
-        prompt=ListwisePrompt(max_words=settings.max_words, structured=settings.structured),
+        answer_format=_answer_format(teacher, settings),
+        prompt=ListwisePrompt(max_words=settings.max_words),
         sampling=Sampling(temperature=settings.temperature),
     )
+
+
+def _answer_format(teacher: TeacherName, settings: BuildSettings) -> str:
+    """Under `auto` a live server is asked what it can do; a batch cannot wait for that, and no schema binds a model
+    that runs here."""
+    return TEXT if settings.answer_format == AUTO and teacher.kind != OPENAI else settings.answer_format

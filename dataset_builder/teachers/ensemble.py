@@ -54,13 +54,15 @@ class EnsembleTeacher:
         weights = [weight for _, weight in self.members]
         weighted = [weight * normalised(answer) for answer, weight in zip(answers, weights, strict=True)]
         answer = best_first(torch.stack(weighted).sum(dim=0).tolist())
-        repaired = any(own.label_status == "repaired" for own in answers)
-        return TeacherAnswer(answer.order, "repaired" if repaired else "ok", answer.scores)
+        status = "repaired" if any(own.label_status == "repaired" for own in answers) else "ok"
+        return TeacherAnswer(answer.order, status, answer.scores, max(own.repaired_places for own in answers))
 
 
 def answer_of(example: RankingExample) -> TeacherAnswer:
     """The answer that `labelled` wrote into `example`."""
-    return TeacherAnswer(example.teacher_order, example.label_status, example.teacher_scores)
+    return TeacherAnswer(
+        example.teacher_order, example.label_status, example.teacher_scores, example.repaired_places
+    )
 
 
 def normalised(answer: TeacherAnswer) -> torch.Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Message, Sampling
+from dataset_builder.language_models.text_length import cut_to_words
 from dataset_builder.prompt_files import render, version, wording
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import TeacherAnswer, best_first
@@ -41,7 +42,7 @@ class PointwiseSettings:
         """
         scores: list[float] = []
         for found in example.passages:
-            shown = " ".join(found.passage.contents.split()[: self.max_words])
+            shown = cut_to_words(found.passage.contents, self.max_words)
             prompt = render(PROMPT, query=" ".join(example.query.text.split()), passage=shown)
             sampling = Sampling(temperature=0.0, max_tokens=1, top_logprobs=CANDIDATES)
             answer = yield ChatRequest(self.model, (Message("user", prompt),), sampling=sampling)

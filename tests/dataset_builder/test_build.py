@@ -61,6 +61,7 @@ def test_load_dataset_reads_the_folder_from_elsewhere_with_the_documented_featur
     features, rows = json.loads(result.stdout.splitlines()[-1])
     assert list(features) == [
         "query_id", "query", "query_type", "source_docid", "retriever", "retrieved_passages", "teacher",
+        "label_status", "repaired_places",
     ]  # fmt: skip
     fields = features["retrieved_passages"]["feature"]
     assert list(fields) == [
@@ -72,7 +73,7 @@ def test_load_dataset_reads_the_folder_from_elsewhere_with_the_documented_featur
     for row in rows:
         ranks = [passage["rank"] for passage in row["retrieved_passages"]]
         assert ranks == list(range(1, len(ranks) + 1))
-        assert row["teacher"] == "rank-fusion"
+        assert (row["teacher"], row["label_status"], row["repaired_places"]) == ("rank-fusion", "ok", 0)
         assert {passage["teacher_score"] for passage in row["retrieved_passages"]} == {None}
     assert {row["retriever"] for row in rows} == {0, 4, 5, 6}
 

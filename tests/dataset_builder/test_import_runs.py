@@ -1,11 +1,18 @@
 """Rankings that exist already, as TREC runs: imported, read back, and refused where they cannot be used."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 from datasets import load_dataset
 
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.commands.import_runs import Import
+from dataset_builder.commands.import_runs import import_runs as import_runs_here
+from dataset_builder.commands.inspection import describe_query, describe_status
+from dataset_builder.language_models.access import TeacherAccess
+from retrieval.errors import InputError
 from tests.dataset_builder.test_build import ROOT
 
 
@@ -110,3 +117,93 @@ def test_a_build_cannot_take_runs_for_its_teacher(planets, tmp_path):
     )  # fmt: skip
     assert result.returncode == 2
     assert "import-runs" in result.stderr
+
+
+def imported(files, output, *runs, queries="queries.jsonl", **changes):
+    return import_runs_here(
+        Import(
+            runs=[files / name for name in runs],
+            queries=files / queries,
+            corpus=str(files / "corpus.jsonl"),
+            output_dir=str(output),
+            **changes,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (
+            "7 Q0 mars 1 9 r\n7 Q0 sun 2 nan r\n7 Q0 saturn 3 10 r\n",
+            "line 2: the score 'nan' is not a finite number",
+        ),
+        ("7 Q0 mars 1 inf r\n", "line 1: the score 'inf' is not a finite number"),
+        (
+            "7 Q0 mars 1 1 r\n7 Q0 sun 2 2 r\n",
+            "line 2: sun has rank 2 and a higher score than mars of rank 1",
+        ),
+        ("7 Q0 mars one 1 r\n", "line 1: the rank 'one' is not a whole number"),
+        ("7 Q0 mars 1 2 r\n7 Q0 mars 2 1 r\n", "line 2: mars is ranked twice for query 7"),
+        ("7 Q0 pluto 1 2 r\n", "passage 'pluto' of the runs"),
+        ("9 Q0 mars 1 2 r\n", "has query '9', which"),
+    ],
+)
+def test_a_run_that_is_no_order_is_refused_before_the_folder_is_claimed(files, tmp_path, run, message):
+    (files / "bad.txt").write_text(run)
+    with pytest.raises(InputError, match=re.escape(message)):
+        imported(files, tmp_path / "out", "llm.txt", "bad.txt")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"_id": "7", "text": null}', "line 1: the \"text\" of query '7' is null; it must be a string"),
+        ('{"_id": "7", "text": 5}', "is 5; it must be a string"),
+        ('{"_id": "7", "text": " "}', "it must be a string"),
+        ('{"_id": null, "text": "x"}', 'line 1: "_id" is null'),
+        ('{"_id": "7", "text": "a"}\n{"_id": "7", "text": "b"}', "line 2: query '7' has another text above"),
+        ('["7", "red planet"]', "line 1: expected an object with _id and text"),
+    ],
+)
+def test_a_query_without_a_text_is_refused_before_the_folder_is_claimed(files, tmp_path, line, message):
+    (files / "bad.jsonl").write_text(line + "\n")
+    with pytest.raises(InputError, match=re.escape(message)):
+        imported(files, tmp_path / "out", "llm.txt", queries="bad.jsonl")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_runs_of_one_name_and_a_split_of_too_few_queries_are_refused(files, tmp_path):
+    (files / "other").mkdir()
+    (files / "other" / "llm.txt").write_text("7 Q0 sun 1 2 r\n")
+    with pytest.raises(InputError, match="another run is called 'llm' too"):
+        imported(files, tmp_path / "out", "llm.txt", "other/llm.txt")
+    with pytest.raises(InputError, match="2 source passages cannot give a test split of 10%"):
+        imported(files, tmp_path / "out", "llm.txt", test_fraction=0.1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_ties_follow_the_written_rank_and_an_imported_query_has_no_source(files, tmp_path):
+    (files / "ties.txt").write_text("7 Q0 sun 2 0 r\n7 Q0 mars 1 0 r\n7 Q0 saturn 3 0 r\n8 Q0 mars 1 0 r\n")
+    imported(files, tmp_path / "out", "ties.txt")
+    rows = {row["query_id"]: row for row in load_dataset(str(tmp_path / "out"), split="train")}
+    assert [found["docid"] for found in rows["7"]["retrieved_passages"]] == ["mars", "sun", "saturn"]
+    assert (rows["7"]["source_docid"], rows["7"]["label_status"], rows["7"]["repaired_places"]) == (
+        "",
+        "ok",
+        0,
+    )
+    folder = BuildFolder(tmp_path / "out")
+    status = describe_status(folder, TeacherAccess())
+    assert status.splitlines() == [
+        f"{tmp_path / 'out'}: 2 queries over {files / 'corpus.jsonl'}",
+        "  imported from TREC runs (ties.txt)",
+        "queries: 2",
+        "labels: 2 ok",
+    ]
+    shown = describe_query(folder, "7", TeacherAccess())
+    assert shown.startswith("7 (given): red planet\npool, from run:\n    1. [1] mars: ")
+    assert "order of ties:\n    1. [1] mars: " in shown
+    with pytest.raises(InputError, match="has no pool for query '9'"):
+        describe_query(folder, "9", TeacherAccess())

@@ -15,7 +15,7 @@ from tests.dataset_builder.test_build import ROOT, command
 from tests.teachers.llm_server import FAULTS, StandIn, StandInServer, stand_in_order
 
 NOWHERE = ("--teacher", "openai:x", "--base_url", "http://127.0.0.1:9/v1")
-WINDOWS = ("--window_size", "3", "--step", "2")
+WINDOWS = ("--window_size", "3", "--step", "2", "--answer_format", "text")
 
 
 def environment():

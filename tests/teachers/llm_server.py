@@ -40,7 +40,8 @@ def ranking_ids(body):
 
 def ranking_text(body, ids):
     if "response_format" in body:
-        return json.dumps({"ranking": ids})
+        listed = list(dict.fromkeys(ids))
+        return json.dumps({f"passage_{number}": len(ids) - place for place, number in enumerate(listed)})
     return " > ".join(f"[{number}]" for number in ids)
 
 

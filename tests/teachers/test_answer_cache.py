@@ -25,7 +25,7 @@ def test_the_key_is_model_and_payload(tmp_path):
         request("other").key,
         request(sampling=Sampling(temperature=None)).key,
         request(sampling=Sampling(max_tokens=9)).key,
-        request(structured=True).key,
+        request(fields=("a",)).key,
         ChatRequest("n", request().messages, 3).key,
     }
     assert len(keys) == 6

@@ -1,9 +1,10 @@
+import json
+
 import pytest
 
 from dataset_builder.language_models.chat import ChatAnswer
 from dataset_builder.language_models.conversation import advance
 from dataset_builder.teachers.listwise import ListwiseSettings, rank_pool
-from dataset_builder.teachers.prompt import ListwisePrompt
 from retrieval.errors import InputError
 from retrieval.records import Passage
 
@@ -104,13 +105,83 @@ def test_one_failed_ranking_of_several_fails_the_pool_without_paying_for_the_res
     assert (answer.order, len(requests)) == (None, 1)
 
 
-def test_structured_output_asks_for_json_with_the_windows_ids():
-    settings = ListwiseSettings("m", prompt=ListwisePrompt(structured=True))
-    json_model = lambda request, number: ChatAnswer('{"ranking": [3, 1, 2]}')  # noqa: E731
-    answer, (request,) = drive(json_model, settings, PASSAGES[:3])
-    assert answer.order == (2, 0, 1)
-    ranking = request.payload()["response_format"]["json_schema"]["schema"]["properties"]["ranking"]
-    assert ranking["items"]["enum"] == [1, 2, 3]
+def scored(request, number=0):
+    """What a server that keeps to the schema answers: the relevance that the passage tells."""
+    relevances = shown_relevances(request) or [9, 1]
+    return ChatAnswer(json.dumps(dict(zip(request.fields, relevances, strict=True))))
+
+
+def test_structured_output_asks_for_a_number_a_passage():
+    settings = ListwiseSettings("m", answer_format="json")
+    answer, (request,) = drive(scored, settings, PASSAGES[:3])
+    assert (answer.order, answer.label_status, answer.repaired_places) == ((2, 1, 0), "ok", 0)
+    schema = request.payload()["response_format"]["json_schema"]["schema"]
+    assert schema["properties"] == {f"passage_{number}": {"type": "integer"} for number in (1, 2, 3)}
+    assert schema["required"] == ["passage_1", "passage_2", "passage_3"]
+    assert '"passage_1" to "passage_3"' in request.messages[-1].content
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        ChatAnswer("", rejection="response_format is not supported"),
+        ChatAnswer("Passage [1] answers it."),
+        ChatAnswer('{"ranking": [1, 2]}'),
+    ],
+)
+def test_auto_asks_in_text_where_the_server_keeps_to_no_schema(first):
+    settings = ListwiseSettings("m", answer_format="auto")
+    model = lambda request, number: perfect(request, number) if request.num_listed else first  # noqa: E731
+    answer, requests = drive(model, settings)
+    assert answer.order[:10] == TRUTH[:10]
+    assert not any(request.fields for request in requests if request.num_listed)
+    assert requests[0].fields == ("passage_1", "passage_2")
+
+
+def test_auto_asks_for_scores_where_the_server_keeps_to_the_schema_and_its_first_request_is_always_the_same():
+    settings = ListwiseSettings("m", answer_format="auto")
+    answer, requests = drive(scored, settings)
+    assert answer.order[:10] == TRUTH[:10]
+    assert [len(request.fields) for request in requests] == [2, 20, 20]
+    assert requests[0].key == drive(scored, settings, PASSAGES[:5])[1][0].key
+
+
+def test_a_model_that_scores_all_alike_is_asked_for_a_list_in_the_end():
+    settings = ListwiseSettings("m", answer_format="auto")
+
+    def alike(request, number):
+        if not request.fields:
+            return perfect(request, number)
+        return ChatAnswer(json.dumps({name: 5 for name in request.fields}))
+
+    answer, requests = drive(alike, settings, PASSAGES[:20])
+    assert answer.order == tuple(sorted(range(20), key=lambda place: -(7 * place % 30)))
+    assert [len(request.fields) for request in requests] == [2, 20, 20, 0]
+
+
+def test_what_an_answer_ties_keeps_the_first_stage_order_also_where_the_prompt_was_shuffled():
+    settings = ListwiseSettings("m", shuffle=True, answer_format="json")
+
+    def in_pairs(request, number):
+        scores = [relevance // 2 for relevance in shown_relevances(request)]
+        return ChatAnswer(json.dumps(dict(zip(request.fields, scores, strict=True))))
+
+    answer, _ = drive(in_pairs, settings, PASSAGES[:20])
+    assert answer.order == tuple(sorted(range(20), key=lambda place: -(7 * place % 30 // 2)))
+    assert answer.label_status == "repaired"
+    assert answer.repaired_places == sum(
+        1
+        for place in range(20)
+        if any(7 * place % 30 // 2 == 7 * other % 30 // 2 for other in range(20) if other != place)
+    )
+
+
+def test_places_that_no_answer_gave_are_counted_over_all_windows():
+    answer, _ = drive(
+        lambda request, number: ChatAnswer("[2] > [1] > [3] > [4] > [5] > [6] > [7] > [8] > [9] > [10]"),
+        SETTINGS,
+    )
+    assert (answer.label_status, answer.repaired_places) == ("repaired", 20)
 
 
 @pytest.mark.parametrize("changes", [{"step": 20}, {"attempts": 0}, {"num_rankings": 2}, {"num_rankings": 0}])

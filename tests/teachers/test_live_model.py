@@ -15,7 +15,6 @@ from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
-from dataset_builder.teachers.prompt import ListwisePrompt
 from retrieval.errors import InputError
 
 
@@ -52,7 +51,7 @@ def test_no_more_calls_run_at_once_than_asked_for(teacher, pools):
 
 
 def test_structured_output_goes_through(teacher, stand_in, pools, expected):
-    settings = ListwiseSettings("gpt-4o-mini", prompt=ListwisePrompt(structured=True))
+    settings = ListwiseSettings("gpt-4o-mini", answer_format="json")
     (example,) = pools(1)
     (labelled,) = teacher(stand_in, settings=settings).label([example])
     assert labelled.teacher_order == expected(example, settings)

@@ -1,3 +1,7 @@
+import pytest
+
+from dataset_builder.language_models.chat import ChatRequest
+from dataset_builder.language_models.text_length import cut_to_words, estimated_tokens
 from dataset_builder.teachers.prompt import ListwisePrompt
 from retrieval.records import Passage
 
@@ -28,6 +32,40 @@ def test_a_repeated_request_differs_so_that_it_can_get_another_answer():
 
 
 def test_every_setting_that_changes_the_wording_changes_the_version():
-    prompts = [ListwisePrompt(), ListwisePrompt(max_words=5), ListwisePrompt(structured=True)]
-    assert len({prompt.version for prompt in prompts}) == 3
-    assert ListwisePrompt().version == ListwisePrompt().version
+    versions = [
+        ListwisePrompt().version("text"),
+        ListwisePrompt(5).version("text"),
+        ListwisePrompt().version("json"),
+    ]
+    assert len(set(versions)) == 3
+    assert ListwisePrompt().version("text") == ListwisePrompt().version("text")
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("one two  three\nfour five", "one two three four"),
+        ("猫は一日中寝ている。", "猫は一日"),
+        ("股市 周一大幅下跌", "股市 周一"),
+        ("แมวนอนเกือบทั้งวันและล่าหนูตอนกลางคืน", "แมวนอนเกือบทั้งว"),
+        ("고양이는 하루 종일 잔다 그리고", "고양이는 하루 종일 잔다"),
+        ("x" * 1000, "x" * 64),
+        ("short", "short"),
+        ("", ""),
+    ],
+)
+def test_text_without_spaces_is_cut_too(text, cut):
+    assert cut_to_words(text, 4) == cut
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("four characters a token", 5), ("猫は一日中寝ている", 9), ("кошка спит", 5), ("고양이", 3), ("", 0)],
+)
+def test_tokens_are_estimated_by_script(text, tokens):
+    assert estimated_tokens(text) == tokens
+
+
+def test_a_text_prompt_is_the_request_of_earlier_releases_whose_answers_stay_usable():
+    request = ChatRequest("m", ListwisePrompt().messages("what is it", PASSAGES), 2)
+    assert request.key == "5bd84211776b4d3f9cca6287edd5b047ab3627891e8400ddbe398b7637b5848a"
