@@ -3,10 +3,11 @@
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.teachers.permutation import parse_permutation
+from tests.teachers.ranking_answers import NO_ORDERS, ORDERS
 
 
 def read(answer, num_passages=3):
@@ -158,6 +159,25 @@ def test_an_answer_without_a_ranking_is_unusable_not_the_first_stage_order(answe
     assert read(answer, num_passages) == ("unusable", None)
 
 
+@pytest.mark.parametrize("answer", ORDERS)
+def test_an_order_in_a_models_ordinary_words_is_ok(answer):
+    assert read(answer, 5) == ("ok", [4, 2, 5, 1, 3])
+
+
+@pytest.mark.parametrize("answer", NO_ORDERS)
+def test_scores_ties_refusals_and_worst_first_are_never_an_order(answer):
+    status, order = read(answer, 5)
+    assert order is None
+    assert status in ("refused", "unusable")
+
+
+def test_a_few_ties_stand_as_shown_and_are_counted():
+    permutation = parse_permutation("[4] > [5] = [2] > [1] > [3]", 5)
+    assert (permutation.status, permutation.order) == ("repaired", (3, 1, 4, 0, 2))
+    assert permutation.levels == (3, 1, 4, 0, 1)
+    assert permutation.repaired == (1, 4)
+
+
 @pytest.mark.parametrize(
     "piece", ["[", "(", "1 ", "rank ", "passage id ", "<think>", " ", "\n", "[1] > ", "(a", "..."]
 )
@@ -178,6 +198,7 @@ def check_honest(answer, num_passages):
         assert permutation.status == "repaired" or not permutation.missing
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(1, 30))
 def test_any_text_gives_a_permutation_or_an_honest_state(answer, num_passages):
     check_honest(answer, num_passages)
@@ -192,12 +213,14 @@ PIECES = st.sampled_from([
 # fmt: on
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join), st.integers(1, 25))
 @example("[9999999999-99999999999999]", 3)
 def test_any_mixture_of_notations_gives_a_permutation_or_an_honest_state(answer, num_passages):
     check_honest(answer, num_passages)
 
 
+@settings(deadline=None)
 @given(
     st.permutations(range(1, 31)),
     st.sampled_from([" > ", ", ", ">", "\n", " "]),
@@ -208,6 +231,7 @@ def test_a_whole_list_in_any_notation_is_read_as_written(ids, separator, notatio
     assert read(answer, 30) == ("ok", ids)
 
 
+@settings(deadline=None)
 @given(st.permutations(range(1, 21)), st.integers(10, 19), st.lists(st.integers(-5, 60), max_size=5))
 def test_repair_never_reorders_what_was_listed(ids, kept, noise):
     listed = [number for number in ids[:kept]]
