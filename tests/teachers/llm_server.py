@@ -24,6 +24,7 @@ STAND_IN = "stand-in: no language model; order of SHA-256"
 PASSAGE = re.compile(r"^\[(\d+)\] (.+)$", re.M)
 TRANSPORT_FAULTS = ("429", "500", "timeout", "cut_off_body", "broken_json", "html", "error_in_200")
 CONTENT_FAULTS = ("refusal", "refusal_field", "empty", "malformed", "cut_off_answer", "repeats")
+REJECTIONS = {"content_filter": "filtered", "no_schema": "response_format is not supported"}
 FAULTS = TRANSPORT_FAULTS + CONTENT_FAULTS
 
 
@@ -257,8 +258,8 @@ class Handler(BaseHTTPRequestHandler):
             self._json(500, {"error": {"message": "internal", "code": "server_error"}})
         elif fault == "401":
             self._json(401, {"error": {"message": f"bad key {self.headers['Authorization']}", "code": "x"}})
-        elif fault == "content_filter":
-            self._json(400, {"error": {"message": "filtered", "code": "content_filter"}})
+        elif fault in REJECTIONS:
+            self._json(400, {"error": {"message": REJECTIONS[fault], "code": fault}})
         elif fault == "timeout":
             time.sleep(stand_in.hang)
             self.close_connection = True

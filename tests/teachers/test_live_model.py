@@ -57,6 +57,23 @@ def test_structured_output_goes_through(teacher, stand_in, pools, expected):
     assert labelled.teacher_order == expected(example, settings)
 
 
+@pytest.mark.parametrize(("first", "structured"), [(None, 6), ("no_schema", 0)])
+def test_whether_the_server_keeps_to_a_schema_is_found_out_once_and_replayed(
+    teacher, cache, pools, expected, first, structured
+):
+    stand_in = StandIn(script=[first])
+    settings = ListwiseSettings("gpt-4o-mini", answer_format="auto")
+    examples = pools(3)
+    labelled = list(teacher(stand_in, settings=settings, concurrency=1).label(examples))
+    text = ListwiseSettings("gpt-4o-mini")
+    assert [example.teacher_order for example in labelled] == [expected(each, text) for each in examples]
+    assert sum(stand_in.asked.values()) == 1 + 6
+    replayed = [replay(settings.begin(each), cache) for each in examples]
+    assert [answer.order for _, answer in replayed] == [example.teacher_order for example in labelled]
+    windows = [exchange.request for exchanges, _ in replayed for exchange in exchanges[1:]]
+    assert sum(bool(request.fields) for request in windows) == structured
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_fault_loses_a_query(teacher, pools, expected, settings, fault):
     stand_in = StandIn(script=[fault], hang=1.5)
