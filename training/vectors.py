@@ -100,22 +100,24 @@ class TextTokens(torch.utils.data.Dataset[TokenIds]):
     def __init__(self, model: TwolarForReranking, rankings: Dataset, max_length: int) -> None:
         queries = dict.fromkeys(str(row["query"]) for row in rankings)
         passages = dict.fromkeys(contents(passage) for row in rankings for passage in pool_of(row))
-        read = model.tokenizer(
-            [*queries, *("" for _ in passages)],
-            ["" for _ in queries] + list(passages),
-            truncation="longest_first",
-            max_length=max_length,
-        )
-        split = [split_pair(read, index) for index in range(len(read["input_ids"]))]
-        self._texts = [query for query, _ in split[: len(queries)]] + [
-            own for _, own in split[len(queries) :]
-        ]
+        pairs = [(query, "") for query in queries] + [("", passage) for passage in passages]
+        self._texts = _own_tokens(model, pairs, max_length) if pairs else []
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def __getitem__(self, index: int) -> TokenIds:
         return self._texts[index]
+
+
+def _own_tokens(
+    model: TwolarForReranking, pairs: Sequence[tuple[str, str]], max_length: int
+) -> list[TokenIds]:
+    """Of pairs with one empty text, the other's tokens."""
+    firsts, seconds = zip(*pairs, strict=True)
+    read = model.tokenizer(list(firsts), list(seconds), truncation="longest_first", max_length=max_length)
+    split = (split_pair(read, index) for index in range(len(pairs)))
+    return [query if pair[0] else passage for pair, (query, passage) in zip(pairs, split, strict=True)]
 
 
 def collate(texts: Sequence[TokenIds]) -> dict[str, torch.Tensor]:

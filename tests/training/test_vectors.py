@@ -63,6 +63,10 @@ def test_a_compact_student_comes_nearer_to_the_scores_of_all_layers(rankings, tm
     assert (student.score(pairs) - wanted).abs().mean() < 0.9 * before
 
 
+def test_of_no_ranking_there_is_no_text(rankings):
+    assert len(TextTokens(load_reranker(model_path(MINILM)), rankings.select([]), 12)) == 0
+
+
 def test_padding_is_no_token():
     batch = collate([(5, 6, 7), (8,)])
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
