@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from evaluation.settings import BM25_NAME, EvaluationSettings
+from retrieval.corpus import LAYOUTS, CorpusFlag
 from retrieval.errors import run_cli
 
 
@@ -50,7 +51,7 @@ def _add_collections(group: argparse._ArgumentGroup) -> None:
         help="dl19, dl20, ..., scifact or another collection of Pyserini's; or [NAME=]folder with queries.jsonl "
         "and qrels/, in BEIR's layout",
     )
-    add("--corpus", help="the passages, where a folder has none; or python-stdlib")
+    add("--corpus", nargs="+", action=CorpusFlag, help=f"the passages, where a folder has none: {LAYOUTS}")
     add("--split", default="test", help="which qrels/SPLIT.tsv of a folder")
     add("--limit_queries", type=_positive, help="a quick look: only the first so many judged queries")
     add("--index", type=Path, help="a local Lucene index in place of Pyserini's download")

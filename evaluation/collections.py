@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from evaluation.prebuilt import PrebuiltCorpus
 from evaluation.pyserini_tables import binary_cutoff, tabled_collections
 from retrieval.corpus import PYTHON_STDLIB
 from retrieval.errors import InputError
-from retrieval.judgments import Qrels, read_qrels, read_trec_qrels
-from retrieval.queries import read_queries, read_topics
+from retrieval.judgments import Qrels, read_qrels
+from retrieval.queries import read_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def load_prebuilt(name: str, local: LocalFiles, limit: int | None) -> JudgedColl
     """
     tabled = tabled_collections()[name]
     corpus = PrebuiltCorpus(tabled, local.index)
-    texts = read_topics(local.topics) if local.topics else corpus.topics()
-    qrels = read_trec_qrels(local.qrels or corpus.qrels_path())
+    texts = read_queries(local.topics) if local.topics else corpus.topics()
+    qrels = read_qrels(local.qrels or corpus.qrels_path())
     judged = [query_id for query_id in qrels if query_id in texts][:limit]
     if not judged:
         raise InputError(f"{name}: no topic is judged; --topics and --qrels must belong together")
@@ -68,7 +69,7 @@ def load_prebuilt(name: str, local: LocalFiles, limit: int | None) -> JudgedColl
 def load_collection(
     folder: Path, split: str, corpus: str | None, limit: int | None, name: str | None = None
 ) -> JudgedCollection:
-    """Read `queries.jsonl` and `qrels/{split}.tsv` of `folder`.
+    """Read `queries.jsonl` and `qrels/{split}.tsv` of `folder`, which may also end with `.gz`.
 
     Args:
         name: what tables call it; by default the folder's name and the split.
@@ -78,10 +79,7 @@ def load_collection(
     Raises:
         InputError: for a missing file or a line that cannot be used.
     """
-    queries_path, qrels_path = folder / "queries.jsonl", folder / "qrels" / f"{split}.tsv"
-    for path in (queries_path, qrels_path):
-        if not path.is_file():
-            raise InputError(f"collection {folder} has no {path.relative_to(folder)}")
+    queries_path, qrels_path = _file_of(folder, "queries.jsonl"), _file_of(folder, f"qrels/{split}.tsv")
     qrels, texts = read_qrels(qrels_path), read_queries(queries_path)
     missing = next((query_id for query_id in qrels if query_id not in texts), None)
     if missing is not None:
@@ -96,9 +94,16 @@ def load_collection(
     )
 
 
+def _file_of(folder: Path, name: str) -> Path:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if os.path.lexists(path):
+            return path
+    raise InputError(f"collection {folder} has no {name}")
+
+
 def _corpus_of(folder: Path) -> str:
     for name in ("corpus.jsonl", "corpus.jsonl.gz"):
-        if (folder / name).is_file():
+        if os.path.lexists(folder / name):
             return str(folder / name)
     raise InputError(
         f"collection {folder} has no corpus.jsonl[.gz]; say where it is with --corpus, e.g. {PYTHON_STDLIB}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from evaluation.collections import JudgedCollection
 from evaluation.prebuilt import PrebuiltCorpus
 from evaluation.settings import BM25_NAME
-from retrieval.corpus import read_corpus
+from retrieval.corpus import corpus_files, read_corpus
 from retrieval.errors import InputError
 from retrieval.model_revision import model_revision
 from retrieval.passage_store import DuplicateDocid, PassageStore
@@ -16,18 +16,22 @@ from retrieval.retrievers import Retriever
 from retrieval.retrievers.dense import DenseRetriever, build_faiss_index, cosine_encoder
 from retrieval.retrievers.lucene import BM25, build_lucene_index
 from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder
-from retrieval.trec_run import Run, load_ranking, ordered
+from retrieval.trec_run import Run, ordered, read_run
 
 COSINE, SPLADE = "cosine:", "splade:"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The passages to rerank. `run`: each query's, in trec_eval's order. `texts`: docid → contents."""
+    """The passages to rerank. `run`: each query's, in trec_eval's order. `texts`: docid → contents.
+
+    `found`: the run before the passages that the collection lacks were left out.
+    """
 
     name: str
     run: Run
     texts: dict[str, str]
+    found: Run
 
     @property
     def sha256(self) -> str:
@@ -37,7 +41,7 @@ class Candidates:
 
 
 def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Candidates:
-    """The best `top_k` passages of each judged query.
+    """The best `top_k` passages of each judged query. Those of a run file that the collection lacks are left out.
 
     Args:
         first_stage: a run file; for a folder `bm25`, `cosine:BI-ENCODER` or `splade:MODEL`, for a collection of
@@ -45,14 +49,14 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
         work: folder of indexes and stored passages, reused by a second call.
 
     Raises:
-        InputError: for a run that cannot be read or holds none of the queries, or a passage without a text.
+        InputError: for a run that cannot be read, or that holds none of the queries or none of the passages.
     """
-    if isinstance(collection.corpus, PrebuiltCorpus):
-        passages: PassageStore | PrebuiltCorpus = collection.corpus
+    passages = open_passages(collection, work)
+    if isinstance(passages, PrebuiltCorpus):
         is_run = Path(first_stage).is_file()
-        run = load_ranking(first_stage) if is_run else _prebuilt(collection, first_stage, top_k, work)
+        run = read_run(Path(first_stage)) if is_run else _prebuilt(collection, first_stage, top_k, work)
     else:
-        passages = _open_passages(collection.corpus, work)
+        assert isinstance(collection.corpus, str)
         is_run = first_stage != BM25_NAME and not first_stage.startswith((COSINE, SPLADE))
         folder = work / _key(collection.corpus)
         run = (
@@ -62,7 +66,13 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
     name = Path(first_stage).stem if is_run else _model_name(first_stage)
-    return Candidates(name, found, _texts(found, passages, collection))
+    docids = list(dict.fromkeys(hit.docid for hits in found.values() for hit in hits))
+    known = passages.known(docids) if is_run else docids
+    if not known:
+        raise InputError(f"first stage {first_stage} has none of the passages of {collection.name}")
+    texts = {passage.docid: passage.contents for passage in passages.get(known)}
+    kept = {query_id: [hit for hit in hits if hit.docid in texts] for query_id, hits in found.items()}
+    return Candidates(name, {query_id: hits for query_id, hits in kept.items() if hits}, texts, found)
 
 
 def _prebuilt(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Run:
@@ -70,7 +80,15 @@ def _prebuilt(collection: JudgedCollection, first_stage: str, top_k: int, work: 
     return collection.corpus.search(first_stage, collection.queries, top_k, work)
 
 
-def _open_passages(corpus: str, work: Path) -> PassageStore:
+def open_passages(collection: JudgedCollection, work: Path) -> PassageStore | PrebuiltCorpus:
+    """The passages of a collection; those of a corpus are stored below `work`, and found there by a second call.
+
+    Raises:
+        InputError: for a corpus that cannot be read.
+    """
+    corpus = collection.corpus
+    if isinstance(corpus, PrebuiltCorpus):
+        return corpus
     path = work / _key(corpus) / "passages.sqlite"
     try:
         return PassageStore(path) if path.is_file() else PassageStore.build(path, read_corpus(corpus))
@@ -84,7 +102,7 @@ def _folders_run(path: str) -> Run:
             f"run {path} does not exist; a folder's first stage is {BM25_NAME}, {COSINE}BI-ENCODER, {SPLADE}MODEL "
             "or a run file"
         )
-    return load_ranking(path)
+    return read_run(Path(path))
 
 
 def _search(
@@ -134,17 +152,7 @@ def _dense(model: str, passages: PassageStore, folder: Path) -> DenseRetriever:
     return DenseRetriever(model, index, encoder, passages)
 
 
-def _texts(run: Run, passages: PassageStore | PrebuiltCorpus, collection: JudgedCollection) -> dict[str, str]:
-    docids = list(dict.fromkeys(hit.docid for hits in run.values() for hit in hits))
-    try:
-        return {passage.docid: passage.contents for passage in passages.get(docids)}
-    except KeyError as error:
-        raise InputError(
-            f"the first stage has passage {error}, which the corpus of {collection.name} has not"
-        ) from error
-
-
 def _key(corpus: str) -> str:
-    path = Path(corpus)
-    version = f"{path.stat().st_size} {path.stat().st_mtime_ns}" if path.is_file() else ""
+    stats = [path.stat() for path in corpus_files(corpus) if path.is_file()]
+    version = " ".join(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats)
     return hashlib.sha256(f"{corpus} {version}".encode()).hexdigest()[:16]

@@ -75,6 +75,14 @@ class PrebuiltCorpus:
             passages.append(_passage(docid, document.raw()))
         return passages
 
+    def known(self, docids: Sequence[str]) -> list[str]:
+        """Those of the ids that the BM25 index has."""
+        start_jvm()
+        from pyserini.search.lucene import LuceneSearcher
+
+        searcher = LuceneSearcher(self._index(self.tabled.bm25))
+        return [docid for docid in docids if searcher.doc(docid) is not None]
+
     def _condition(self, first_stage: str) -> Condition:
         condition = self.tabled.condition(first_stage)
         if condition is None:

@@ -29,7 +29,8 @@ class SystemResult:
 @dataclass(frozen=True, slots=True)
 class Report:
     """All systems on one collection. The first is the first stage, which the others are compared with; `against`: the
-    same comparisons with another system, the baseline, where one is given."""
+    same comparisons with another system, the baseline, where one is given. `notes`: what of the collection and the
+    runs is missing, a sentence each."""
 
     collection: JudgedCollection
     candidates: Candidates
@@ -39,6 +40,7 @@ class Report:
     results: Sequence[SystemResult]
     comparisons: Sequence[Comparison]
     against: Sequence[Comparison] = ()
+    notes: Sequence[str] = ()
 
     @property
     def marks(self) -> dict[str, str]:
@@ -56,6 +58,7 @@ class Report:
             "top_k": self.top_k,
             "seed": self.seed,
             "relevant_from": self.relevant_from,
+            "notes": list(self.notes),
             "systems": {result.system.name: _system_json(result) for result in self.results},
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
             "against": [asdict(comparison) for comparison in self.against],

@@ -1,18 +1,20 @@
 """Evaluates rerankers over a first stage, with significance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from evaluation.collections import JudgedCollection, LocalFiles, is_prebuilt, load_collection, load_prebuilt
-from evaluation.first_stage import Candidates, retrieve
+from evaluation.first_stage import Candidates, open_passages, retrieve
+from evaluation.missing import missing_from
 from evaluation.plots import slug
 from evaluation.reference import Published, load_published, published_by_pyserini
 from evaluation.report import Report, correct_together, make_report
 from evaluation.results_folder import write_results
 from evaluation.score_cache import ScoreCache
 from evaluation.settings import EvaluationSettings
-from evaluation.systems import SystemRun, load_run, parse_named, rerank
+from evaluation.systems import SystemRun, load_run, parse_named, rerank, split_name
 from retrieval.errors import InputError
 from retrieval.trec_run import write_run
 
@@ -63,7 +65,8 @@ def evaluate_collection(
     collection: JudgedCollection, first_stage: str, settings: EvaluationSettings
 ) -> Report:
     """All systems on one collection; the first stage comes first and is the baseline."""
-    candidates = retrieve(collection, first_stage, settings.top_k, settings.output_dir / "indexes")
+    indexes = settings.output_dir / "indexes"
+    candidates = retrieve(collection, first_stage, settings.top_k, indexes)
     systems = [SystemRun(candidates.name, candidates.run), *_rerankers(collection, candidates, settings)]
     runs = [load_run(spec, collection.queries) for spec in settings.run]
     systems += [run for run in runs if run is not None]
@@ -73,9 +76,11 @@ def evaluate_collection(
         path = settings.output_dir / slug(collection.name) / f"{slug(system.name)}.txt"
         write_run(path, system.run, slug(system.name))
     relevant_from = settings.relevant_from or collection.relevant_from
-    return make_report(
+    report = make_report(
         collection, candidates, systems, settings.top_k, settings.seed, relevant_from, settings.baseline
     )
+    found = {**{system.name: system.run for system in systems}, candidates.name: candidates.found}
+    return replace(report, notes=missing_from(collection, open_passages(collection, indexes), found))
 
 
 def _rerankers(
@@ -98,13 +103,13 @@ def _load(spec: str, settings: EvaluationSettings) -> JudgedCollection:
         return load_prebuilt(spec, local, settings.limit_queries)
     if local != LocalFiles():
         raise InputError(f"--index, --topics and --qrels stand in for downloads, and {spec} needs none")
-    name, folder = parse_named(spec)
+    name, folder = split_name(spec)
     return load_collection(
         Path(folder),
         settings.split,
         settings.corpus,
         settings.limit_queries,
-        name if "=" in spec else None,
+        name,
     )
 
 
@@ -124,9 +129,13 @@ def _pyserinis_figures(reports: Sequence[Report]) -> list[Published]:
 
 
 def _require_distinct(names: Sequence[str], what: str, mend: str) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"two {what} are called {twice!r}; name them apart: {mend}")
+    for one, other in combinations(names, 2):
+        if one == other:
+            raise InputError(f"two {what} are called {one!r}; name them apart: {mend}")
+        if slug(one).casefold() == slug(other).casefold():
+            raise InputError(
+                f"the {what} {one!r} and {other!r} would be written to the same files; name them apart: {mend}"
+            )
 
 
 def _require_baseline(baseline: str | None, names: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """What is compared: a reranker, a bi-encoder's cosine, or a ready-made run."""
 
 import hashlib
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from evaluation.score_cache import Pair, ScoreCache, Scorer
 from retrieval.errors import InputError
 from retrieval.model_files import model_path
 from retrieval.model_revision import model_revision
-from retrieval.trec_run import Run, load_ranking, ordered
+from retrieval.trec_run import Run, ordered, read_run
+
+_NAME = re.compile(r"[^/\\:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,15 @@ class SystemRun:
 
 def parse_named(spec: str) -> tuple[str, str]:
     """`NAME=VALUE`, or a bare value, which is its own name."""
+    name, value = split_name(spec)
+    return (Path(value).name if name is None else name, value)
+
+
+def split_name(spec: str) -> tuple[str | None, str]:
+    """Name and value of `NAME=VALUE`; no name where `spec` is a path with a `=` in it, such as `lr=5e-5/run.txt`."""
     name, _, value = spec.partition("=")
-    return (name, value) if value else (Path(spec).name, spec)
+    is_named = value and _NAME.fullmatch(name) and not Path(spec).exists()
+    return (name, value) if is_named else (None, spec)
 
 
 def rerank(
@@ -98,7 +108,7 @@ def load_scorer(model: str) -> Scorer:
 def load_run(spec: str, queries: Collection[str]) -> SystemRun | None:
     """A run file `NAME=PATH`, as it is, for these queries; None where it has none of them."""
     name, path = parse_named(spec)
-    run = load_ranking(path)
+    run = read_run(Path(path))
     shared = {query_id: run[query_id] for query_id in queries if query_id in run}
     revision = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return SystemRun(name, shared, revision=revision) if shared else None

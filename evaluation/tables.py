@@ -152,6 +152,7 @@ def _details_notes(report: Report) -> str:
         "Holm-corrected. Interval: bootstrap over queries. Ties: by docid, descending, as trec_eval breaks them. "
         "judged@10: share of the top 10 that was judged. "
         f"MRR, MAP and R count grades from {report.relevant_from}."
+        + "".join(f" {note}" for note in report.notes)
     )
 
 

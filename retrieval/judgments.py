@@ -1,50 +1,60 @@
 """Judgments in files: BEIR's `qrels/SPLIT.tsv`, and TREC's qrels."""
 
+import re
 from pathlib import Path
 
 from retrieval.errors import InputError
+from retrieval.fields import PASSAGE_IDS, QUERY_IDS, checked_id
 from retrieval.lines import located_lines
 
 # Query → docid → grade.
 Qrels = dict[str, dict[str, int]]
 
+_GRADE = re.compile(r"[+-]?[0-9]{1,9}")
+
 
 def read_qrels(path: Path) -> Qrels:
-    """Judgments in BEIR's form: query-id, corpus-id, score, by tabs, under a header.
+    """Judgments in BEIR's form: query-id, corpus-id, score, by tabs, under a header; or in TREC's: query-id, 0,
+    docid, grade.
 
     Raises:
-        InputError: for a line of another form, or a file without judgments.
+        InputError: for a file that is missing or empty, a line of another form, an id that a run cannot hold, or two
+            grades of one passage for one query.
     """
     qrels: Qrels = {}
-    for place, line in located_lines(path):
-        fields = line.split("\t")
-        if fields[0] == "query-id":
+    for number, (place, line) in enumerate(located_lines(path)):
+        fields = _fields(line)
+        if number == 0 and _is_header(fields):
             continue
-        try:
-            query_id, docid, grade = fields
-            qrels.setdefault(query_id, {})[docid] = int(grade)
-        except ValueError as error:
+        query_id, docid, grade = _judgment(fields, place)
+        known = qrels.setdefault(query_id, {}).setdefault(docid, grade)
+        if known != grade:
             raise InputError(
-                f"{place}: expected query-id, corpus-id and an integer score, by tabs"
-            ) from error
+                f"{place}: {docid} has the grade {known} for query {query_id} already, and here {grade}"
+            )
     if not qrels:
         raise InputError(f"{path} holds no judgment")
     return qrels
 
 
-def read_trec_qrels(path: Path) -> Qrels:
-    """Judgments in TREC's form: query-id, 0, docid, grade.
+def _fields(line: str) -> list[str]:
+    """By tabs, so that an id with a blank in it is seen; by white space where there are none."""
+    return [field.strip() for field in line.strip().split("\t")] if "\t" in line else line.split()
 
-    Raises:
-        InputError: for a file that is missing, or a line of another form.
-    """
-    if not path.is_file():
-        raise InputError(f"qrels {path} do not exist")
-    qrels: Qrels = {}
-    for place, line in located_lines(path):
-        try:
-            query_id, _, docid, grade = line.split()
-            qrels.setdefault(query_id, {})[docid] = int(grade)
-        except ValueError as error:
-            raise InputError(f"{place}: expected query-id, 0, docid and an integer grade") from error
-    return qrels
+
+def _is_header(fields: list[str]) -> bool:
+    return (
+        len(fields) == 3
+        and fields[0].casefold() in (*QUERY_IDS, "query")
+        and fields[1].casefold() in (*PASSAGE_IDS, "doc")
+        and not _GRADE.fullmatch(fields[2])
+    )
+
+
+def _judgment(fields: list[str], place: str) -> tuple[str, str, int]:
+    if len(fields) not in (3, 4) or not _GRADE.fullmatch(fields[-1]):
+        raise InputError(
+            f"{place}: expected query-id, corpus-id and an integer score, by tabs; or query-id, 0, docid and an "
+            "integer grade, as TREC writes them"
+        )
+    return checked_id(fields[0], place), checked_id(fields[-2], place), int(fields[-1])

@@ -20,15 +20,20 @@ class DuplicateDocid(ValueError):
 
 
 class PassageStore:
-    """A read-only SQLite file of passages, numbered by row from 0 in corpus order."""
+    """A read-only SQLite file of passages, numbered by row from 0 in corpus order.
+
+    `num_empty`: how many passages of the corpus have neither title nor text, and were left out.
+    """
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         self._count: int = self._connection.execute("SELECT count(*) FROM passages").fetchone()[0]
+        # SQLite keeps one number of the user's in a file, which is all that is needed here.
+        self.num_empty: int = self._connection.execute("PRAGMA user_version").fetchone()[0]
 
     @classmethod
     def build(cls, path: Path, passages: Iterable[Passage]) -> "PassageStore":
-        """Write `passages` to `path`, aside first and then renamed.
+        """Write `passages` to `path`, aside first and then renamed; those without title and text are counted.
 
         Raises:
             DuplicateDocid: at the first id that was seen before.
@@ -92,13 +97,17 @@ class PassageStore:
 
 def _insert(connection: sqlite3.Connection, passages: Iterable[Passage]) -> None:
     connection.execute("PRAGMA journal_mode = OFF")
-    connection.execute(
-        "CREATE TABLE passages (row INTEGER PRIMARY KEY, docid TEXT UNIQUE, title TEXT, text TEXT)"
-    )
+    connection.execute(SCHEMA)
+    row = num_empty = 0
     with connection:
-        for row, passage in enumerate(passages):
+        for passage in passages:
+            if not passage.contents:
+                num_empty += 1
+                continue
             values = (row, passage.docid, passage.title, passage.text)
+            row += 1
             try:
                 connection.execute("INSERT INTO passages VALUES (?, ?, ?, ?)", values)
             except sqlite3.IntegrityError as error:
                 raise DuplicateDocid(passage.docid) from error
+        connection.execute(f"PRAGMA user_version = {num_empty}")

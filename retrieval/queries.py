@@ -1,103 +1,56 @@
 """Queries in files: BEIR's `queries.jsonl`, and TREC topics."""
 
-import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from retrieval.errors import InputError
-from retrieval.lines import located_lines
+from retrieval.fields import QUERY_IDS, QUERY_TEXTS, checked_id, has_half_surrogates, id_of, text_of
+from retrieval.lines import located_lines, parse_object
+from retrieval.tsv import read_tsv
+
+COLUMNS = (("id", "text"),)
 
 
 def read_queries(path: Path) -> dict[str, str]:
-    """The texts of a BEIR `queries.jsonl`, by id.
+    """The texts of a file of queries, by id: BEIR's JSON lines, or TREC topics of `id <tab> text` lines.
+
+    Half a surrogate pair, which no model and no index takes, is read as U+FFFD, and that is said.
 
     Raises:
-        InputError: for a line of another form.
+        InputError: for a file that is missing or empty, a line of another form, an id that a run cannot hold, or one
+            that two different queries have.
     """
     queries: dict[str, str] = {}
-    for place, line in located_lines(path):
-        try:
-            row = json.loads(line)
-            query_id, text = str(row["_id"]), row["text"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(f'{place}: expected an object with "_id" and "text"') from error
-        if not isinstance(text, str):
-            raise InputError(f'{place}: "text" must be a string')
-        queries[query_id] = text
+    for place, row in _rows(path):
+        query_id, text = checked_id(id_of(row, QUERY_IDS, place), place), _text(row, place)
+        if queries.setdefault(query_id, text) != text:
+            raise InputError(f"{place}: another query has the id {query_id!r} already; ids must be unique")
     return queries
-
-
-def read_topics(path: Path) -> dict[str, str]:
-    """Queries of a local file: BEIR's `.jsonl`, or a TREC topics file of `id <tab> text` lines.
-
-    Raises:
-        InputError: for a file that is missing, or a line of another form.
-    """
-    if not path.is_file():
-        raise InputError(f"topics {path} do not exist")
-    if path.suffix == ".jsonl":
-        return read_queries(path)
-    queries: dict[str, str] = {}
-    for place, line in located_lines(path):
-        query_id, tab, text = line.partition("\t")
-        if not tab:
-            raise InputError(f"{place}: expected id, tab, query text")
-        queries[query_id] = text
-    return queries
-
-
-def read_queries_file(path: Path) -> dict[str, str]:
-    """The texts of a BEIR `queries.jsonl`, by id.
-
-    Raises:
-        InputError: for a file that is missing, a line of another form, a query without a text, or an id with two.
-    """
-    if not path.is_file():
-        raise InputError(f"queries {path} do not exist")
-    texts: dict[str, str] = {}
-    for place, line in located_lines(path):
-        query_id, text = _id_and_text(line, place)
-        if texts.setdefault(query_id, text) != text:
-            raise InputError(f"{place}: query {query_id!r} has another text above")
-    return texts
-
-
-def _id_and_text(line: str, place: str) -> tuple[str, str]:
-    try:
-        row = json.loads(line)
-        query_id, text = row["_id"], row["text"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{place}: expected an object with _id and text") from error
-    if isinstance(query_id, bool) or not isinstance(query_id, str | int) or query_id == "":
-        raise InputError(f'{place}: "_id" is {json.dumps(query_id)}; it must be a string')
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(
-            f'{place}: the "text" of query {str(query_id)!r} is {json.dumps(text)}; it must be a string'
-        )
-    return str(query_id), text
 
 
 def read_query_texts(path: Path) -> Iterator[str]:
-    """The texts of an evaluation set's queries: JSONL with `text`, or `id<TAB>text` lines.
-
-    Raises:
-        InputError: for a file that is missing, or a line of another form.
-    """
-    if not path.is_file():
-        raise InputError(f"--exclude_queries {path} does not exist")
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield _text(line, f"{path} line {number}")
+    """The texts of an evaluation set's queries, in the same forms; they need no id. Raises as `read_queries`."""
+    return (_text(row, place) for place, row in _rows(path))
 
 
-def _text(line: str, place: str) -> str:
-    if not line.startswith("{"):
-        _, tab, text = line.rstrip("\n").partition("\t")
-        if not tab:
-            raise InputError(f"{place}: neither JSON nor id<TAB>text; give queries.jsonl or a .tsv of topics")
-        return text
-    try:
-        return str(json.loads(line)["text"])
-    except (json.JSONDecodeError, KeyError) as error:
-        raise InputError(f"{place}: no JSON object with a text ({error})") from error
+def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    first = next(islice(located_lines(path), 1), None)
+    if first is None:
+        raise InputError(f"{path} holds no query")
+    if first[1].lstrip().startswith(("{", "[")):
+        return ((place, parse_object(line, place)) for place, line in located_lines(path))
+    return iter(read_tsv(path, QUERY_IDS, QUERY_TEXTS, COLUMNS))
+
+
+def _text(row: Mapping[str, object], place: str) -> str:
+    text = text_of(row, QUERY_TEXTS, place)
+    if text is None or not text.strip():
+        raise InputError(
+            f'{place}: the query has no text; expected an object with "_id" and "text", or id, tab, text'
+        )
+    if has_half_surrogates(text):
+        print(f"{place}: half a surrogate pair is read as U+FFFD", file=sys.stderr)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage of the corpus. `title` may be empty, `text` may not."""
+    """A passage of the corpus. `title` or `text` may be empty; a passage with neither is not searched."""
 
     docid: str
     title: str
@@ -14,7 +14,7 @@ class Passage:
     @property
     def contents(self) -> str:
         """Title and text as one string: what is indexed, encoded and scored."""
-        return f"{self.title} {self.text}" if self.title else self.text
+        return f"{self.title} {self.text}" if self.title and self.text else self.title or self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from pathlib import Path
 from dataset_builder.build.execution import LOCAL, RAY, SLURM
 from dataset_builder.build.settings import PROFILES, SPLIT, UNION
 from dataset_builder.report import MAX_QUERIES
+from retrieval.corpus import LAYOUTS, CorpusFlag
 
 Kind = type[str] | type[int] | type[float]
 
 SETTINGS: dict[str, tuple[Kind, str]] = {
-    "corpus": (str, "corpus.jsonl[.gz] (BEIR), .tsv[.gz], a folder of .txt/.md files, or python-stdlib"),
+    "corpus": (str, LAYOUTS),
     "num_queries": (int, "queries to draw, in equal parts for each query type"),
     "num_passages": (int, "passages a query (the paper: 30)"),
     "pool": (str, f"{SPLIT}: each query draws from one method, in turn; {UNION}: all methods interleaved"),
@@ -173,4 +174,7 @@ def _add(
     command: argparse.ArgumentParser, flags: dict[str, tuple[Kind, str]], required: bool = False
 ) -> None:
     for name, (kind, text) in flags.items():
-        command.add_argument(f"--{name}", type=kind, required=required, help=text)
+        if name == "corpus":
+            command.add_argument("--corpus", nargs="+", action=CorpusFlag, required=required, help=text)
+        else:
+            command.add_argument(f"--{name}", type=kind, required=required, help=text)

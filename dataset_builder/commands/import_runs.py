@@ -18,7 +18,7 @@ from dataset_builder.teacher_name import RUN
 from retrieval.corpus import read_corpus
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
-from retrieval.queries import read_queries_file
+from retrieval.queries import read_queries
 from retrieval.records import Passage, Query
 from retrieval.trec_run import Run, read_ranked_run
 
@@ -49,7 +49,7 @@ def import_runs(wanted: Import) -> None:
             of one name, or an occupied folder. Nothing is written then.
     """
     runs = _named_runs(wanted.runs)
-    texts = read_queries_file(wanted.queries)
+    texts = read_queries(wanted.queries)
     first_stage = read_ranked_run(wanted.first_stage) if wanted.first_stage else None
     passages = _passages(wanted, runs)
     examples = list(_examples(runs, first_stage, texts, passages, wanted))

@@ -12,9 +12,9 @@ from dataset_builder.ranking_example import RankingExample, RetrievedPassage
 from dataset_builder.teachers.opening import open_teacher
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
-from retrieval.queries import read_queries_file
+from retrieval.queries import read_queries
 from retrieval.records import Hit, Query
-from retrieval.trec_run import Run, load_ranking, write_run
+from retrieval.trec_run import Run, read_run, write_run
 
 
 def order_run(
@@ -30,7 +30,7 @@ def order_run(
         InputError: for a folder without a build, an unknown query, a passage that is not in the corpus, a score that
             is not finite, or a teacher that gave no order at all.
     """
-    texts, run = read_queries_file(queries_path), load_ranking(str(run_path))
+    texts, run = read_queries(queries_path), read_run(run_path)
     unknown = next((query_id for query_id in run if query_id not in texts), None)
     if unknown is not None:
         raise InputError(f"{run_path} has query {unknown!r}, which {queries_path} has not")

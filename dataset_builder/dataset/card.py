@@ -18,6 +18,7 @@ from dataset_builder.queries.llm_query import QueryPrompt
 from dataset_builder.teacher_name import LISTWISE, TeacherName
 from dataset_builder.teachers.choice import teacher_column, teachers_of
 from dataset_builder.teachers.costs import describe_cost
+from retrieval.corpus import corpus_name
 from retrieval.errors import InputError
 from retrieval.licences import licence_of
 from retrieval.model_files import gguf_file
@@ -32,9 +33,10 @@ TEMPLATES = Path(__file__).parents[2] / "model_cards"
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """What a build holds. `rows[query_type][retriever]`: queries of that kind; `label_statuses` counts the
-    dropped too."""
+    dropped too. `num_empty`: passages of the corpus without title and text, which are not among `num_passages`."""
 
     num_passages: int
+    num_empty: int
     num_rows: int
     mean_pool_size: float
     rows: dict[str, Counter[str]]
@@ -58,8 +60,10 @@ def count_build(folder: BuildFolder) -> Statistics:
             f"the teacher gave no order to any of the {statuses.total()} pools ({dict(statuses)}); "
             f"see python -m dataset_builder inspect {folder.root} QUERY_ID"
         )
+    passages = PassageStore(folder.passages)
     return Statistics(
-        num_passages=len(PassageStore(folder.passages)),
+        num_passages=len(passages),
+        num_empty=passages.num_empty,
         num_rows=total,
         mean_pool_size=pool_sizes / total,
         rows=rows,
@@ -93,7 +97,7 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
         card_data=_card_data(folder, statistics, settings).to_yaml(),
         title=f"TWOLAR {name}",
         repo_id=f"twolar/{name}",
-        corpus_name=Path(settings.corpus).name,
+        corpus_name=corpus_name(settings.corpus),
         settings=settings,
         statistics=statistics,
         overlaps=_lines(folder.overlaps),
@@ -114,7 +118,7 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
 
 def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
     """Name, revision and licence of the corpus and of each model that this build uses."""
-    corpus = Path(settings.corpus).name
+    corpus = corpus_name(settings.corpus)
     names = dict.fromkeys(
         [
             *models_of_methods(settings),

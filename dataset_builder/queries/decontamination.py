@@ -24,10 +24,10 @@ class ExcludedQueries:
 
     @classmethod
     def read(cls, paths: Iterable[str]) -> "ExcludedQueries":
-        """The queries of files: JSONL with `text`, or `id<TAB>text` lines.
+        """The queries of files, as `read_query_texts` takes them.
 
         Raises:
-            InputError: for a file that is missing, or a line of another form.
+            InputError: for a file that is missing or empty, or a line of another form.
         """
         return cls(query for path in paths for query in read_query_texts(Path(path)))
 

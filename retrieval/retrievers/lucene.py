@@ -20,6 +20,7 @@ JAVA_VERSION_NEEDED = 21
 KEY_VARIABLE = "OPENAI_API_KEY"
 BATCH_SIZE = 1000
 SEARCH_THREADS = 2
+MAX_QUERY_TERMS = 2**31 - 1
 
 
 @functools.cache
@@ -42,6 +43,8 @@ def start_jvm() -> None:
     autoclass("org.apache.logging.log4j.core.config.Configurator").setAllLevels("", level.ERROR)
     severe = autoclass("java.util.logging.Level").SEVERE
     autoclass("java.util.logging.Logger").getLogger("").setLevel(severe)
+    # A query of more terms than this would be an error, and take all others of its batch with it.
+    autoclass("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(MAX_QUERY_TERMS)
     _import_pyserini()
 
 

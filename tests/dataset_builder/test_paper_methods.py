@@ -151,7 +151,8 @@ def test_queries_of_an_evaluation_set_are_kept_out(store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "message"), [("no tab here", "line 1: neither JSON"), ('{"id": 1}', "line 1: no JSON object")]
+    ("line", "message"),
+    [("no tab here", "line 1: 1 columns"), ('{"id": 1}', "line 1: the query has no text")],
 )
 def test_a_file_of_queries_that_cannot_be_read_is_refused(tmp_path, line, message):
     (tmp_path / "bad").write_text(line)
@@ -189,7 +190,7 @@ def test_the_paper_profile_builds_with_all_its_methods(planets, paper_models, tm
         (("--query_types", "doct5query"), "'doct5query' needs --doct5query"),
         (("--retrievers", "bm26"), "retrieval method 'bm26' is not known"),
         (("--query_types", "hand"), "query type 'hand' is not known"),
-        (("--exclude_queries", "missing.tsv"), "--exclude_queries missing.tsv does not exist"),
+        (("--exclude_queries", "missing.tsv"), "missing.tsv does not exist"),
         (("--faiss_index", "pq"), "--faiss_index is 'pq'"),
     ],
 )

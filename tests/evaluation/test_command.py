@@ -162,8 +162,16 @@ def test_a_run_file_of_none_of_the_collections_is_refused(evaluation, collection
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("run.txt", b"q1 Q0 mars 1 nan x\n", "run.txt: the score of mars for query q1 is not a number"),
-        ("queries.jsonl", b'{"_id": "q1", "text": "\xff"}\n', "queries.jsonl after line 0: not UTF-8 text"),
+        (
+            "run.txt",
+            b"q1 Q0 mars 1 nan x\n",
+            "run.txt line 1: the score 'nan' is not a finite number",
+        ),
+        (
+            "queries.jsonl",
+            b'{"_id": "q1", "text": "\xff"}\n',
+            "queries.jsonl line 1: not UTF-8 text (byte 0xff)",
+        ),
         (
             "corpus.jsonl",
             b'{"_id": "a", "text": "b"}\n' * 2,

@@ -138,7 +138,7 @@ def test_a_run_file_survives_the_round_trip(tmp_path):
     ("text", "message"),
     [
         ("q Q0 d 1 2.0\n", "line 1: 5 fields"),
-        ("q Q0 d 1 high x\n", "line 1: the score 'high' is not a number"),
+        ("q Q0 d 1 high x\n", "line 1: the score 'high' is not a finite number"),
         ("q Q0 d 1 2 x\nq Q0 d 2 1 x\n", "line 2: d is ranked twice for query q"),
         ("", "is empty"),
     ],
