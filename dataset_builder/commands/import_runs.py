@@ -97,12 +97,13 @@ def _passages(wanted: Import, runs: Sequence[tuple[str, Run]]) -> dict[str, Pass
     for passage in tqdm(read_corpus(wanted.corpus), "reading the corpus", unit="passage"):
         if passage.docid in passages:
             raise InputError(f"passage {passage.docid!r} is twice in {wanted.corpus}; ids must be unique")
-        if passage.docid in named:
+        if passage.docid in named and passage.contents:
             passages[passage.docid] = passage
     missing = named - set(passages)
     if missing:
         raise InputError(
-            f"passage {min(missing)!r} of the runs, and {len(missing) - 1} more, are not in {wanted.corpus}"
+            f"passage {min(missing)!r} of the runs, and {len(missing) - 1} more, are not in {wanted.corpus}, "
+            "or have no text there"
         )
     return passages
 

@@ -162,8 +162,11 @@ def test_a_run_that_is_no_order_is_refused_before_the_folder_is_claimed(files, t
         ('{"_id": "7", "text": null}', "line 1: the query has no text"),
         ('{"_id": "7", "text": 5}', 'line 1: "text" must be a string'),
         ('{"_id": "7", "text": " "}', "line 1: the query has no text"),
-        ('{"_id": null, "text": "x"}', 'line 1: "_id" is null'),
-        ('{"_id": "7", "text": "a"}\n{"_id": "7", "text": "b"}', "line 2: another query has the id '7' already"),
+        ('{"_id": null, "text": "x"}', 'line 1: expected an object with "_id"'),
+        (
+            '{"_id": "7", "text": "a"}\n{"_id": "7", "text": "b"}',
+            "line 2: another query has the id '7' already",
+        ),
         ('["7", "red planet"]', "line 1: expected an object with"),
     ],
 )
