@@ -98,5 +98,10 @@ def has_half_surrogates(text: str) -> bool:
     return False
 
 
+def without_half_surrogates(text: str) -> str:
+    """`text` with U+FFFD where it holds half of a surrogate pair, which no model and no index takes."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _first(row: Mapping[str, object], names: Sequence[str]) -> tuple[str, object]:
     return next(((name, row[name]) for name in names if row.get(name) is not None), ("", None))

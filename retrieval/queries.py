@@ -6,7 +6,15 @@ from itertools import islice
 from pathlib import Path
 
 from retrieval.errors import InputError
-from retrieval.fields import QUERY_IDS, QUERY_TEXTS, checked_id, has_half_surrogates, id_of, text_of
+from retrieval.fields import (
+    QUERY_IDS,
+    QUERY_TEXTS,
+    checked_id,
+    has_half_surrogates,
+    id_of,
+    text_of,
+    without_half_surrogates,
+)
 from retrieval.lines import located_lines, parse_object
 from retrieval.tsv import read_tsv
 
@@ -52,5 +60,5 @@ def _text(row: Mapping[str, object], place: str) -> str:
         )
     if has_half_surrogates(text):
         print(f"{place}: half a surrogate pair is read as U+FFFD", file=sys.stderr)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return without_half_surrogates(text)
     return text

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from retrieval.batches import batched
 from retrieval.errors import InputError
+from retrieval.fields import without_half_surrogates
 from retrieval.records import Hit, Passage
 
 JAVA_VERSION_NEEDED = 21
@@ -143,7 +144,8 @@ class BM25:
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The `k` best passages for each query. A query with no indexable word finds nothing."""
         query_ids = [str(number) for number in range(len(queries))]
-        found = self._searcher.batch_search(list(queries), query_ids, k=k, threads=SEARCH_THREADS)
+        texts = [without_half_surrogates(query) for query in queries]
+        found = self._searcher.batch_search(texts, query_ids, k=k, threads=SEARCH_THREADS)
         return [[Hit(hit.docid, hit.score) for hit in found.get(query_id, [])] for query_id in query_ids]
 
 
