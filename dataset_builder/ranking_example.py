@@ -6,7 +6,7 @@ from math import isfinite
 
 from retrieval.records import Passage, Query
 
-LABEL_STATUSES = ("ok", "repaired", "refused", "unusable")
+LABEL_STATUSES = ("ok", "repaired", "refused", "unusable", "rejected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,11 @@ class BuildFolder:
         """Every answer that a language model was paid for."""
         return self.build / "answers"
 
+    @property
+    def ledger(self) -> Path:
+        """What was paid, reserved and learnt of servers."""
+        return self.build / "ledger.sqlite"
+
     def batches(self, rank: int) -> Path:
         """What task `rank` has submitted to a batch API."""
         return self.build / "batches" / f"{rank:05d}"

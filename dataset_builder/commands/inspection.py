@@ -15,7 +15,7 @@ from dataset_builder.teacher_name import RUN, TeacherName
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.choice import ranking_method, teachers_of
 from dataset_builder.teachers.costs import describe_cost
-from dataset_builder.teachers.llm_teacher import RankingMethod
+from dataset_builder.teachers.llm_teacher import RankingMethod, ranking
 from retrieval.errors import InputError
 
 SHOWN_CHARACTERS = 90
@@ -61,11 +61,13 @@ def describe_query(folder: BuildFolder, query_id: str, access: TeacherAccess) ->
 
 def _answers(method: RankingMethod, pool: RankingExample, answers: Path) -> list[str]:
     with AnswerCache(answers) as cache:
-        exchanges, end = replay(method.begin(pool), cache)
+        exchanges, end = replay(ranking(method, pool), cache)
     lines = []
     for number, exchange in enumerate(exchanges, start=1):
         answer = exchange.answer
         said = f"refused: {answer.refusal}" if answer.refusal else answer.text
+        if answer.rejection:
+            said = f"rejected: {answer.rejection}"
         listed = exchange.request.num_listed
         lines.append(f"answer {number}{f', to {listed} passages' if listed else ''}: {said.strip()}")
     if isinstance(end, TeacherAnswer):

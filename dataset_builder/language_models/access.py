@@ -3,16 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.batch import BatchModel
+from dataset_builder.language_models.batch_files import BatchLimits
+from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.conversation import LanguageModel
-from dataset_builder.language_models.cost import Budget, Price
 from dataset_builder.language_models.embedded import EMBEDDED, EmbeddedServer, embedded_model
+from dataset_builder.language_models.ledger import Ledger
 from dataset_builder.language_models.live import LiveModel
+from dataset_builder.language_models.notes import note
 from dataset_builder.language_models.openai_server import OpenAIServer
+from dataset_builder.language_models.prices import Price
+from dataset_builder.language_models.rate_limit import RateLimit
 from dataset_builder.teacher_name import BATCH, LOCAL, TeacherName
 from retrieval.errors import InputError
 from retrieval.model_files import gguf_file
@@ -22,14 +28,19 @@ from retrieval.model_files import gguf_file
 class TeacherAccess:
     """How a language model is reached, and what it may cost. None of it changes a label.
 
-    `base_url`: "" for OpenAI, `embedded` for llama.cpp's server, started here. `concurrency`: calls at once.
-    `batch_size`: pools that a local model ranks at once. `max_cost`: US dollars, over all of a build's runs.
-    `prompt_price`, `completion_price`: US dollars for a million tokens, by default those of `prices.yaml`. `answers`:
-    folder of the paid answers, shared by as many builds as you like; by default the build's own.
+    `base_url`: "" for OpenAI, `embedded` for llama.cpp's server, started here. `concurrency`: calls at once, fewer
+    while the server is busy. `requests_per_minute`, `tokens_per_minute`: what the server allows, over all tasks.
+    `batch_queued_tokens`: how many tokens may wait in batches at once. `batch_size`: pools that a local model ranks at
+    once. `max_cost`: US dollars that the build may pay, over all its tasks and runs. `prompt_price`,
+    `completion_price`: US dollars for a million tokens, by default those of `prices.yaml`. `answers`: folder of the
+    paid answers, shared by as many builds as you like; by default the build's own.
     """
 
     base_url: str = ""
     concurrency: int = 32
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    batch_queued_tokens: int | None = None
     batch_size: int = 4
     timeout: float = 120.0
     poll_seconds: float = 60.0
@@ -37,6 +48,17 @@ class TeacherAccess:
     prompt_price: float | None = None
     completion_price: float | None = None
     answers: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "requests_per_minute", "tokens_per_minute", "batch_queued_tokens", "batch_size",
+                     "timeout", "poll_seconds", "max_cost"):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and not 0 < value < inf:
+                raise InputError(f"--{name} is {value}; it must be more than 0")
+        for name in ("prompt_price", "completion_price"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < inf:
+                raise InputError(f"--{name} is {value}; it must be at least 0")
 
     def is_embedded(self, model: str) -> bool:
         """Whether `model` is served by llama.cpp here: by wish, or because it is a GGUF file or the packaged model.
@@ -96,7 +118,7 @@ def check_language_model(teacher: TeacherName, access: TeacherAccess) -> None:
         if teacher.kind == BATCH:
             raise InputError(f"{EMBEDDED} has no batch API; give openai:{teacher.model}")
     else:
-        OpenAIServer(access.base_url).client().close()
+        OpenAIServer(access.base_url).check()
 
 
 @contextmanager
@@ -111,8 +133,8 @@ def open_language_model(
     Raises:
         InputError: where it cannot be reached or loaded.
     """
-    with AnswerCache(access.answer_folder(folder)) as cache:
-        budget = Budget(cache, teacher.model, access.price(teacher.model), access.max_cost)
+    with open_budget(teacher, access, folder) as budget:
+        cache = budget.cache
         if teacher.kind == LOCAL:
             from dataset_builder.language_models.local import LocalModel
 
@@ -120,7 +142,21 @@ def open_language_model(
             return
         with access.server(teacher.model) as server:
             if teacher.kind == BATCH:
-                yield BatchModel(cache, budget, server, jobs, poll_seconds=access.poll_seconds)
+                limits = BatchLimits(queued_tokens=access.batch_queued_tokens)
+                yield BatchModel(cache, budget, server, jobs, access.poll_seconds, limits)
             else:
                 concurrency = 1 if access.is_embedded(teacher.model) else access.concurrency
-                yield LiveModel(cache, budget, server, concurrency)
+                limit = RateLimit(access.requests_per_minute, access.tokens_per_minute, access.timeout)
+                yield LiveModel(cache, budget, server, concurrency, limit)
+
+
+@contextmanager
+def open_budget(teacher: TeacherName, access: TeacherAccess, folder: BuildFolder) -> Iterator[Budget]:
+    """What a build pays to `teacher`, and the answers it has."""
+    with AnswerCache(access.answer_folder(folder)) as cache, Ledger(folder.ledger) as ledger:
+        for place in cache.unreadable:
+            note(f"an answer cannot be read, it is set aside and asked again: {place}")
+        if not access.answers:
+            ledger.take_over(cache.paid)
+        price = access.price(teacher.model)
+        yield Budget(cache, teacher.model, price, access.max_cost, ledger, access.timeout)

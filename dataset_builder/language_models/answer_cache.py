@@ -2,7 +2,8 @@
 
 A folder of append-only JSONL files, one for each process that ever wrote: nothing is locked, so that it
 works for many processes on one machine or on many over a shared file system. A line is flushed to the disk
-(fsync) before its answer is used. A line that a kill cut off is skipped: its answer never counted.
+(fsync) before its answer is used. A line that a kill cut off is skipped: its answer never counted. A line that
+cannot be read is set aside: counted, named, left where it is, and its request asked again.
 """
 
 import json
@@ -15,7 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
+from pydantic import TypeAdapter, ValidationError
+
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Outcome
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -29,16 +32,29 @@ class TokensPaid:
     completion_tokens: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Purchase:
+    """What a line holds beside the answer."""
+
+    key: str
+    model: str
+    batch: bool
+
+
+_PURCHASE, _ANSWER = TypeAdapter(_Purchase), TypeAdapter(ChatAnswer)
+
+
 class AnswerCache:
     """Answers by `ChatRequest.key`. Also sees what other processes add, at most a second later.
 
-    `paid` counts all answers of the folder, of this and earlier runs, by (model, whether bought in a batch).
-    Use it as a context manager, or `close` it.
+    `paid` counts all answers of the folder, of this and earlier runs, by (model, whether bought in a batch);
+    `unreadable` says where lines were set aside. Use it as a context manager, or `close` it.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
         self.paid: dict[tuple[str, bool], TokensPaid] = {}
+        self.unreadable: list[str] = []
         self._answers: dict[str, ChatAnswer] = {}
         self._read_up_to: dict[Path, int] = {}
         self._own: BinaryIO | None = None
@@ -48,17 +64,23 @@ class AnswerCache:
         self.look()
 
     def __len__(self) -> int:
-        return len(self._answers)
+        """How many answers there are; rejections are none."""
+        return sum(paid.answers for paid in self.paid.values())
 
     def __contains__(self, key: str) -> bool:
         return key in self._answers
 
     def get(self, request: ChatRequest) -> ChatAnswer | None:
-        """The answer to `request`, if it was ever paid for."""
+        """The answer to `request`, if it was ever paid for; or its rejection, which costs nothing."""
         return self._answers.get(request.key)
 
+    def at(self, key: str) -> ChatAnswer:
+        """The answer at a key that is there."""
+        return self._answers[key]
+
     def put(self, key: str, model: str, answer: ChatAnswer, batch: bool = False) -> None:
-        """Store a paid answer; returns once it is on the disk. The first answer to a key stays."""
+        """Store a paid answer; returns once it is on the disk. The first answer to a key stays; a rejection only
+        until there is one."""
         if self._own is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._own = self._own_path.open("ab")
@@ -98,12 +120,21 @@ class AnswerCache:
                 if not line.endswith(b"\n"):
                     return
                 self._read_up_to[path] = self._read_up_to.get(path, 0) + len(line)
-                row = json.loads(line)
-                self._count(row.pop("key"), row.pop("model"), row.pop("batch"), ChatAnswer(**row))
+                try:
+                    purchase = _PURCHASE.validate_json(line, strict=True)
+                    answer = _ANSWER.validate_json(line, strict=True)
+                except ValidationError:
+                    self.unreadable.append(f"{path} at byte {self._read_up_to[path] - len(line)}")
+                else:
+                    self._count(purchase.key, purchase.model, purchase.batch, answer)
 
     def _count(self, key: str, model: str, batch: bool, answer: ChatAnswer) -> None:
+        known = self._answers.get(key)
+        if known is None or known.outcome is Outcome.REJECTED:
+            self._answers[key] = answer
+        if answer.outcome is Outcome.REJECTED:
+            return
         paid = self.paid.setdefault((model, batch), TokensPaid())
         paid.answers += 1
         paid.prompt_tokens += answer.prompt_tokens
         paid.completion_tokens += answer.completion_tokens
-        self._answers.setdefault(key, answer)

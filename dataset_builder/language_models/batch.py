@@ -5,57 +5,48 @@ the next request of every conversation that still has one. A round is found by r
 answer cache, which makes resuming and resubmitting one thing: what has no answer yet is asked for again.
 """
 
-import hashlib
-import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import openai
 from openai.types import Batch
-from openai.types.chat import ChatCompletion
-from pydantic import ValidationError
 from tqdm import tqdm
 
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
-from dataset_builder.language_models.conversation import Begin, Item, Items, LanguageModel, Result, replay
-from dataset_builder.language_models.cost import Budget
-from dataset_builder.language_models.openai_server import (
-    CONTENT_FILTERS,
-    OpenAIServer,
-    chat_answer,
-    input_error,
+from dataset_builder.language_models.batch_files import (
+    ENDPOINT,
+    NO_LIMITS,
+    BatchFiles,
+    BatchLimits,
+    Submission,
+    read_result,
+    shards,
 )
+from dataset_builder.language_models.budget import Budget
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Outcome
+from dataset_builder.language_models.completion import outcome_of
+from dataset_builder.language_models.conversation import Begin, Item, Items, LanguageModel, Result, replay
+from dataset_builder.language_models.dialect import ServerDialect
+from dataset_builder.language_models.faults import Meaning, ServerFault, fault_in
+from dataset_builder.language_models.openai_server import OpenAIServer, fatal_error
+from dataset_builder.language_models.tally import Tally
 from retrieval.errors import InputError
 
-ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
-MAX_REQUESTS = 50_000
-MAX_BYTES = 200_000_000
 FINISHED = ("completed", "failed", "expired", "cancelled")
+# A request that failed in so many batches is given up.
+BATCHES_A_REQUEST = 3
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """How large one batch may be; OpenAI's limits."""
+@dataclass(slots=True)
+class _Round:
+    """What a round brought: whether anything is known now that was not before, and the server's last complaint."""
 
-    requests: int = MAX_REQUESTS
-    size: int = MAX_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """How far a file of requests is; the state file lists them.
-
-    `submitting` is written before the batch is created: a restart then asks the server whether it was.
-    """
-
-    requests: str
-    state: Literal["submitting", "submitted", "collected"]
-    batch_id: str = ""
+    progress: bool = False
+    words: str = "nothing"
+    fatal: ServerFault | None = None
 
 
 class BatchModel(LanguageModel):
@@ -71,59 +62,67 @@ class BatchModel(LanguageModel):
         server: OpenAIServer,
         folder: Path,
         poll_seconds: float = 60.0,
-        limits: BatchLimits = BatchLimits(),
+        limits: BatchLimits = NO_LIMITS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(cache, budget)
         self.server = server
-        self.folder = folder
         self.waiting = folder / "pools.jsonl"
-        self._state = folder / "batches.json"
         self.poll_seconds = poll_seconds
         self.limits = limits
         self.sleep = sleep
+        self._files = BatchFiles(folder)
+        self._dialect = ServerDialect(budget.ledger, server.name, budget.model)
+        self._tally = Tally(server.name)
+        self._failures: Counter[str] = Counter()
 
     def converse(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[tuple[Item, Result]]:
         """See `LanguageModel.converse`. Yields once all rounds are done."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._files.folder.mkdir(parents=True, exist_ok=True)
         with self.server.client() as client:
             try:
                 self._rounds(client, items, begin)
+            except openai.APIStatusError as error:
+                raise fatal_error(fault_in(error.body, error.status_code), self.server) from None
             except openai.OpenAIError as error:
-                raise input_error(error, self.server) from None
+                raise fatal_error(ServerFault(str(error)), self.server) from None
         for item in items():
-            _, result = replay(begin(item), self.cache)
+            exchanges, result = replay(begin(item), self.cache)
             if isinstance(result, ChatRequest):
                 raise RuntimeError(f"a request has no answer after the last round: {result.key}")
+            for exchange in exchanges:
+                self.budget.use(exchange.request, exchange.answer, batch=True)
             yield item, result
+        self.budget.note_uses()
 
     def _rounds(self, client: openai.OpenAI, items: Items[Item], begin: Begin[Item, Result]) -> None:
         """Collect what an earlier run submitted; then submit and collect until nothing is missing."""
-        self._collect(client)
+        self._collect_all(client, _Round())
+        self.budget.ledger.forget_unsent(self._files.batch(""))
         while files := self._write_requests(items, begin):
+            this = _Round()
             for file in files:
-                self._submit(client, file)
-            answered = len(self.cache)
-            faults = self._collect(client)
-            if len(self.cache) == answered:
+                self._submit(client, file, this)
+            self._collect_all(client, this)
+            if not this.progress:
                 raise InputError(
-                    f"a whole round of {len(files)} batches brought no answer; "
-                    f"the server says: {faults[0] if faults else 'nothing'}"
+                    f"a whole round of {len(files)} batches brought no answer; the server says: {this.words}"
                 )
 
-    def _write_requests(self, items: Items[Item], begin: Begin[Item, Result]) -> list[Path]:
-        """The next request of every unfinished conversation, in files within the limits.
+    def _write_requests(self, items: Items[Item], begin: Begin[Item, Result]) -> list[str]:
+        """The next request of every unfinished conversation, in files within the limits, their cost reserved.
 
         Raises:
             BudgetReached: where they would cost more than is left.
         """
-        files: list[Path] = []
-        planned = 0.0
-        for shard in _shards(self._missing(items, begin), self.limits):
-            files.append(self._write_file(shard))
-            planned += sum(map(self._planned_cost, shard))
-        if files:
-            self.budget.check(planned)
+        files: list[str] = []
+        calls = []
+        for shard in shards(self._missing(items, begin), self._dialect, self.limits, self._tokens):
+            files.append(self._files.write(shard, self._dialect))
+            batch = self._files.batch(files[-1])
+            calls += [self.budget.planned(self.server.name, request, batch) for request in shard]
+        if calls:
+            self.budget.reserve(calls)
         return files
 
     def _missing(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[ChatRequest]:
@@ -134,43 +133,48 @@ class BatchModel(LanguageModel):
                 seen.add(step.key)
                 yield step
 
-    def _planned_cost(self, request: ChatRequest) -> float:
-        price = self.budget.price
-        return 0.0 if price is None else price.cost(*request.estimated_tokens, batch=True)
+    def _tokens(self, request: ChatRequest) -> int:
+        return self.budget.planned(self.server.name, request).tokens
 
-    def _write_file(self, requests: list[ChatRequest]) -> Path:
-        """Named by its contents, so that a batch of the very same requests is recognised after a restart."""
-        contents = b"".join(map(_line, requests))
-        path = self.folder / f"{hashlib.sha256(contents).hexdigest()[:32]}.requests.jsonl"
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(contents)
-        os.replace(unfinished, path)
-        return path
-
-    def _submit(self, client: openai.OpenAI, file: Path) -> None:
-        self._note(Submission(file.name, "submitting"))
-        uploaded = client.files.create(file=file, purpose="batch")
+    def _submit(self, client: openai.OpenAI, file: str, this: _Round) -> None:
+        while not self.budget.ledger.queue(self._files.batch(file), self.limits.queued_tokens, time.time()):
+            waiting = self._files.outstanding()
+            if waiting:
+                self._collect(client, waiting[0], this)
+            else:  # other tasks' batches
+                self.sleep(self.poll_seconds)
+        self._files.note(Submission(file, "submitting"))
+        uploaded = client.files.create(file=self._files.folder / file, purpose="batch")
         batch = client.batches.create(
             input_file_id=uploaded.id,
             endpoint=ENDPOINT,
             completion_window="24h",
-            metadata={"requests": file.name},
+            metadata={"requests": file},
         )
-        self._note(Submission(file.name, "submitted", batch.id))
+        self._files.note(Submission(file, "submitted", batch.id))
 
-    def _collect(self, client: openai.OpenAI) -> list[str]:
-        """Wait for every submitted batch and store its answers; returns what the server found at fault."""
-        faults: list[str] = []
-        for submission in self._submissions().values():
-            if submission.state == "collected":
-                continue
-            batch_id = submission.batch_id or _find_batch(client, submission.requests)
-            if batch_id:
-                batch = self._wait(client, batch_id)
-                faults += self._store(client, batch)
-            self._note(Submission(submission.requests, "collected", batch_id))
-            (self.folder / submission.requests).unlink(missing_ok=True)
-        return faults
+    def _collect_all(self, client: openai.OpenAI, this: _Round) -> None:
+        """Wait for every submitted batch and store its answers.
+
+        Raises:
+            InputError: where no request is answered, or most are rejected; after the answers are stored.
+        """
+        for submission in self._files.outstanding():
+            self._collect(client, submission, this)
+        if this.fatal is not None:
+            raise fatal_error(this.fatal, self.server)
+
+    def _collect(self, client: openai.OpenAI, submission: Submission, this: _Round) -> None:
+        file = submission.requests
+        rejected: list[ChatAnswer] = []
+        batch_id = submission.batch_id or _find_batch(client, file)
+        if batch_id:
+            rejected = self._store(client, self._wait(client, batch_id), file, this)
+        self._files.note(Submission(file, "collected", batch_id))
+        self.budget.ledger.drop([self._files.batch(file)])
+        (self._files.folder / file).unlink(missing_ok=True)
+        for answer in rejected:
+            self._tally.reject(answer)
 
     def _wait(self, client: openai.OpenAI, batch_id: str) -> Batch:
         with tqdm(desc=f"batch {batch_id}", unit="answer") as progress:
@@ -184,64 +188,58 @@ class BatchModel(LanguageModel):
                     return batch
                 self.sleep(self.poll_seconds)
 
-    def _store(self, client: openai.OpenAI, batch: Batch) -> list[str]:
-        faults = [error.message or "" for error in (batch.errors.data or [])] if batch.errors else []
+    def _store(self, client: openai.OpenAI, batch: Batch, file: str, this: _Round) -> list[ChatAnswer]:
+        """Keep what a batch brought; returns the rejections among it."""
+        for error in (batch.errors.data or []) if batch.errors else ():
+            this.words = error.message or this.words
+        bodies = self._files.bodies(file)
+        for _ in bodies:
+            self._tally.begin()
+        rejected: list[ChatAnswer] = []
         for file_id in (batch.output_file_id, batch.error_file_id):
             lines = client.files.content(file_id).iter_lines() if file_id else iter(())
-            faults += [fault for line in lines if line.strip() and (fault := self._store_line(line))]
-        return faults
+            for line in filter(str.strip, lines):
+                answer = self._store_line(line, bodies, file, this)
+                if answer is not None and answer.outcome is Outcome.REJECTED:
+                    rejected.append(answer)
+        return rejected
 
-    def _store_line(self, line: str) -> str:
-        """Keep the answer in one line of an output or error file; returns what is at fault, "" if nothing."""
-        try:
-            row = json.loads(line)
-            body = (row.get("response") or {}).get("body") or {}
-            error = body.get("error") or row.get("error")
-            if error and error.get("code") in CONTENT_FILTERS:
-                answer = ChatAnswer("", refusal="declined by the server's content filter")
-            elif error:
-                return str(error.get("message", error))
-            else:
-                answer = chat_answer(ChatCompletion.model_validate(body))
-        except (ValidationError, ValueError) as fault:
-            return f"unreadable line of an output file: {fault}"
-        if row["custom_id"] not in self.cache:  # it is where a kill interrupted us while we stored this file
-            self.cache.put(row["custom_id"], self.budget.model, answer, batch=True)
-        return ""
+    def _store_line(
+        self, line: str, bodies: Mapping[str, Mapping[str, object]], file: str, this: _Round
+    ) -> ChatAnswer | None:
+        """Keep the outcome in one line of an output or error file; None where it has none yet."""
+        key, found = read_result(line, bodies)
+        answer = found if isinstance(found, ChatAnswer) else self._outcome(key, found, bodies, this)
+        if answer is None:
+            return None
+        this.progress = True
+        known = key in self.cache  # it is where a kill interrupted us while we stored this file
+        if not known:
+            self.cache.put(key, self.budget.model, answer, batch=True)
+        if isinstance(found, ChatAnswer):
+            self._dialect.taken = True
+            self.budget.settle_in_batch(self._files.batch(file), key, answer, known)
+        return answer
 
-    def _note(self, submission: Submission) -> None:
-        """Write the state file anew, aside and renamed, on the disk before we go on."""
-        state = {**self._submissions(), submission.requests: submission}
-        unfinished = self._state.with_suffix(".unfinished")
-        with unfinished.open("w", encoding="utf-8") as file:
-            json.dump([asdict(each) for each in state.values()], file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self._state)
-
-    def _submissions(self) -> dict[str, Submission]:
-        """The last state of every file of requests ever submitted, in order."""
-        rows = json.loads(self._state.read_text()) if self._state.is_file() else []
-        return {row["requests"]: Submission(**row) for row in rows}
-
-
-def _line(request: ChatRequest) -> bytes:
-    row = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": request.payload()}
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
-
-
-def _shards(requests: Iterable[ChatRequest], limits: BatchLimits) -> Iterator[list[ChatRequest]]:
-    shard: list[ChatRequest] = []
-    size = 0
-    for request in requests:
-        length = len(_line(request))
-        if shard and (len(shard) == limits.requests or size + length > limits.size):
-            yield shard
-            shard, size = [], 0
-        shard.append(request)
-        size += length
-    if shard:
-        yield shard
+    def _outcome(
+        self, key: str, fault: ServerFault, bodies: Mapping[str, Mapping[str, object]], this: _Round
+    ) -> ChatAnswer | None:
+        """What a fault makes of its request; None where it is asked again."""
+        this.words = fault.words
+        if not key or self._dialect.learn(fault, bodies.get(key, {})):
+            this.progress |= bool(key)
+            return None
+        if fault.meaning is Meaning.FATAL:
+            this.fatal = fault
+            return None
+        answer = outcome_of(fault)
+        if answer is None and "batch_expired" not in fault.codes:
+            self._failures[key] += 1
+            if self._failures[key] < BATCHES_A_REQUEST:
+                this.progress = True
+            elif self.budget.ledger.bought(self.budget.model):
+                answer = ChatAnswer("", rejection=f"failed {BATCHES_A_REQUEST} times: {fault.words}")
+        return answer
 
 
 def _find_batch(client: openai.OpenAI, requests: str) -> str:

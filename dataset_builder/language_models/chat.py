@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 from dataset_builder.language_models.text_length import estimated_tokens
@@ -18,16 +19,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the model answers. None: not sent, the server's default (reasoning models refuse a temperature).
+    """How the model answers. None, or "": not sent, the server's default (reasoning models refuse a temperature).
 
     `max_tokens`: the longest answer, reasoning included. `seed`: of the random numbers, where there is a temperature.
     `top_logprobs`: ask for the log-probabilities of so many candidates for each token of the answer.
+    `reasoning_effort`: in the server's words, for instance `low`. `thinking_budget`: tokens to reason with.
     """
 
     temperature: float | None = 0.0
     max_tokens: int | None = None
     seed: int | None = None
     top_logprobs: int | None = None
+    reasoning_effort: str = ""
+    thinking_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class ChatRequest:
     fields: tuple[str, ...] = ()
 
     def payload(self) -> dict[str, object]:
-        """The body for `/v1/chat/completions`."""
+        """The body for `/v1/chat/completions`, as we wish it; `Dialect` spells it as a server takes it."""
         body: dict[str, object] = {
             "model": self.model,
             "messages": [{"role": message.role, "content": message.content} for message in self.messages],
@@ -55,6 +59,10 @@ class ChatRequest:
             body["seed"] = self.sampling.seed
         if self.sampling.top_logprobs is not None:
             body["logprobs"], body["top_logprobs"] = True, self.sampling.top_logprobs
+        if self.sampling.reasoning_effort:
+            body["reasoning_effort"] = self.sampling.reasoning_effort
+        if self.sampling.thinking_budget is not None:
+            body["thinking_budget"] = self.sampling.thinking_budget
         if self.fields:
             body["response_format"] = _integer_fields(self.fields)
         return body
@@ -82,12 +90,21 @@ class ChatRequest:
         return ChatAnswer(listed or "Yes", first_token={"Yes": 0.0})
 
 
+class Outcome(StrEnum):
+    """What became of a request. One that failed for now has none yet: it is asked again."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+
+
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
     """One answer. `refusal` is the model's own word for it (`""`: none); tokens are the server's counts.
 
     `first_token`: the candidates for the answer's first token, by their natural log-probability; None where the
-    server gave none. `rejection`: why the server does not take this request, in its words (`""`: it did take it).
+    server gave none. `rejection`: why the server does not take this request, in its words (`""`: it did take it);
+    `too_long`: because the prompt is too long.
     """
 
     text: str
@@ -97,6 +114,15 @@ class ChatAnswer:
     completion_tokens: int = 0
     first_token: dict[str, float] | None = None
     rejection: str = ""
+    too_long: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of the request."""
+        if self.rejection:
+            return Outcome.REJECTED
+        declined = self.refusal or self.finish_reason == "content_filter"
+        return Outcome.REFUSED if declined else Outcome.ANSWERED
 
 
 def _integer_fields(names: tuple[str, ...]) -> dict[str, object]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
-from dataset_builder.language_models.cost import Budget
+from dataset_builder.language_models.budget import Budget
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Outcome
+from dataset_builder.language_models.pace import Pace
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,10 +32,25 @@ class Exchange:
     answer: ChatAnswer
 
 
+class Rejection(Exception):
+    """Raised inside a conversation whose request the server does not take, at all or in this length."""
+
+    def __init__(self, words: str, too_long: bool) -> None:
+        super().__init__(words)
+        self.too_long = too_long
+
+
 def advance(conversation: Conversation[Result], answer: ChatAnswer | None) -> ChatRequest | Result:
-    """The next request of a conversation, or its result; `answer` is that to the request before, None at first."""
+    """The next request of a conversation, or its result; `answer` is that to the request before, None at first.
+
+    A rejected request raises `Rejection` where the conversation waits for its answer.
+    """
     try:
-        return next(conversation) if answer is None else conversation.send(answer)
+        if answer is None:
+            return next(conversation)
+        if answer.outcome is Outcome.REJECTED:
+            return conversation.throw(Rejection(answer.rejection, answer.too_long))
+        return conversation.send(answer)
     except StopIteration as done:
         return cast(Result, done.value)
 
@@ -56,7 +72,8 @@ def replay(
 class LanguageModel(ABC):
     """A model that answers requests. Every answer comes from, or goes into, `cache`.
 
-    `waiting`: a file for items that are read more than once, None where once is enough.
+    `pace` says how long it will take, where calls are made one by one. `waiting`: a file for items that are read more
+    than once, None where once is enough.
     """
 
     waiting: Path | None = None
@@ -64,12 +81,13 @@ class LanguageModel(ABC):
     def __init__(self, cache: AnswerCache, budget: Budget) -> None:
         self.cache = cache
         self.budget = budget
+        self.pace = Pace()
 
     @abstractmethod
     def converse(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[tuple[Item, Result]]:
         """Each item with what its conversation led to, in the order of the items.
 
         Raises:
-            InputError: where the model cannot be reached or refuses the request; the answers so far stay.
+            InputError: where the model cannot be reached, or takes none of the requests; the answers so far stay.
             BudgetReached: where the cap on cost is reached.
         """

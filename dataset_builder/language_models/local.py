@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 from dataset_builder.language_models.conversation import (
     Begin,
@@ -16,9 +17,8 @@ from dataset_builder.language_models.conversation import (
     Result,
     advance,
 )
-from dataset_builder.language_models.cost import Budget
+from dataset_builder.language_models.tally import Tally
 from retrieval.batches import batched
-from retrieval.errors import InputError
 
 # `[12] > ` in tokens, with room for the notation of other models.
 TOKENS_PER_ID = 8
@@ -28,13 +28,14 @@ class LocalModel(LanguageModel):
     """Generates with the model `name_or_path`, a folder or Hub name, on all devices here.
 
     `batch_size` conversations advance together. Without a temperature it decodes greedily; a request for ids
-    without `max_tokens` gets 8 tokens an id, which leaves no room for reasoning.
+    without `max_tokens` gets 8 tokens an id, and its budget for thinking on top.
     """
 
     def __init__(self, name_or_path: str, cache: AnswerCache, budget: Budget, batch_size: int = 4) -> None:
         super().__init__(cache, budget)
         self.name_or_path = name_or_path
         self.batch_size = batch_size
+        self._tally = Tally(name_or_path)
         self.tokenizer = _load_tokenizer(name_or_path)
         self.model = AutoModelForCausalLM.from_pretrained(
             name_or_path, dtype="auto", device_map="auto"
@@ -42,6 +43,10 @@ class LocalModel(LanguageModel):
 
     def converse(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[tuple[Item, Result]]:
         """See `LanguageModel.converse`."""
+        yield from self._converse(items, begin)
+        self.budget.note_uses()
+
+    def _converse(self, items: Items[Item], begin: Begin[Item, Result]) -> Iterator[tuple[Item, Result]]:
         for group in batched(items(), self.batch_size):
             yield from zip(group, self._together([begin(item) for item in group]), strict=True)
 
@@ -56,20 +61,33 @@ class LocalModel(LanguageModel):
 
     def _answers(self, requests: list[ChatRequest]) -> list[ChatAnswer]:
         missing = {request.key: request for request in requests if self.cache.get(request) is None}
-        if missing:
+        readable = {}
+        for key, request in missing.items():
+            self._tally.begin()
+            rejected = self._too_long(request)
+            if rejected:
+                self.cache.put(key, self.name_or_path, rejected)
+                self._tally.reject(rejected)
+            else:
+                readable[key] = request
+        if readable:
             self.budget.check()
-            for key, generated in zip(missing, self._generate(list(missing.values())), strict=True):
+            for key, generated in zip(readable, self._generate(list(readable.values())), strict=True):
                 self.cache.put(key, self.name_or_path, generated)
-        return [answer for request in requests if (answer := self.cache.get(request)) is not None]
+                self.budget.generated(generated)
+        answers = [answer for request in requests if (answer := self.cache.get(request)) is not None]
+        for request, answer in zip(requests, answers, strict=True):
+            self.budget.use(request, answer)
+        return answers
 
     @torch.inference_mode()
     def _generate(self, requests: list[ChatRequest]) -> list[ChatAnswer]:
         prompts = [_chat_text(self.tokenizer, request) for request in requests]
         inputs = self.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
-        self._check_length(inputs["input_ids"].shape[1])
         sampling = requests[0].sampling
         temperature = sampling.temperature
-        longest = sampling.max_tokens or TOKENS_PER_ID * max(request.num_listed for request in requests)
+        to_list = TOKENS_PER_ID * max(request.num_listed for request in requests)
+        longest = sampling.max_tokens or to_list + (sampling.thinking_budget or 0)
         generated = self.model.generate(
             **inputs.to(self.model.device),
             max_new_tokens=longest,
@@ -88,14 +106,16 @@ class LocalModel(LanguageModel):
         text = str(self.tokenizer.decode(kept, skip_special_tokens=True))
         return ChatAnswer(text, prompt_tokens=prompt_tokens, completion_tokens=len(kept))
 
-    def _check_length(self, prompt_tokens: int) -> None:
+    def _too_long(self, request: ChatRequest) -> ChatAnswer | None:
         """A prompt beyond the model's positions would be cut or read as noise, and the label with it."""
         positions = getattr(self.model.config, "max_position_embeddings", None)
-        if positions is not None and prompt_tokens > positions:
-            raise InputError(
-                f"{self.name_or_path} reads {positions} tokens, the prompt has {prompt_tokens}; "
-                "lower window_size or max_words"
-            )
+        prompt = len(
+            self.tokenizer(_chat_text(self.tokenizer, request), add_special_tokens=False)["input_ids"]
+        )
+        if positions is None or prompt <= positions:
+            return None
+        words = f"{self.name_or_path} reads {positions} tokens, the prompt has {prompt}"
+        return ChatAnswer("", rejection=words, too_long=True)
 
 
 def _load_tokenizer(model: str) -> PreTrainedTokenizerBase:
@@ -110,9 +130,10 @@ def _chat_text(tokenizer: PreTrainedTokenizerBase, request: ChatRequest) -> str:
     if tokenizer.chat_template is None:
         return "\n\n".join(message.content for message in request.messages) + "\n\n"
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    # Qwen3's template and its like would begin with reasoning, for which an answer has no room.
+    # Qwen3's template and its like begin with reasoning, for which an answer has room only with a budget.
+    thinks = bool(request.sampling.thinking_budget)
     return str(
         tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
         )
     )

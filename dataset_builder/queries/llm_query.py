@@ -13,7 +13,7 @@ from typing import Self
 import yaml
 
 from dataset_builder.language_models.chat import ChatRequest, Message, Sampling
-from dataset_builder.language_models.conversation import Conversation, LanguageModel
+from dataset_builder.language_models.conversation import Conversation, LanguageModel, Rejection
 from dataset_builder.prompt_files import version, wording
 from retrieval.errors import InputError
 from retrieval.records import Passage
@@ -89,7 +89,10 @@ class LLMQueries:
 def begin_writing(model: str, prompt: QueryPrompt, passage: Passage, seed: int) -> Conversation[str | None]:
     """The conversation that writes a query for `passage`; `seed` tells one query for a passage from another."""
     sampling = Sampling(TEMPERATURE, MAX_TOKENS, seed=seed)
-    answer = yield ChatRequest(model, prompt.messages(passage.contents), sampling=sampling)
+    try:
+        answer = yield ChatRequest(model, prompt.messages(passage.contents), sampling=sampling)
+    except Rejection:
+        return None
     return None if answer.refusal else written_query(answer.text)
 
 

@@ -41,7 +41,12 @@ def ranking_method(teacher: TeacherName, settings: BuildSettings) -> RankingMeth
         seed=settings.seed,
         answer_format=_answer_format(teacher, settings),
         prompt=ListwisePrompt(max_words=settings.max_words),
-        sampling=Sampling(temperature=settings.temperature),
+        sampling=Sampling(
+            settings.temperature,
+            settings.max_tokens,
+            reasoning_effort=settings.reasoning_effort,
+            thinking_budget=settings.thinking_budget,
+        ),
     )
 
 

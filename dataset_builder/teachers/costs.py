@@ -1,12 +1,15 @@
 """What a build's language models have cost, and what they will."""
 
+from functools import partial
+
 from dataset_builder.build.folder import BuildFolder, all_pools
 from dataset_builder.build.settings import BuildSettings
-from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.language_models.access import TeacherAccess, open_budget
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.cost import Budget, estimate
+from dataset_builder.language_models.cost import estimate
 from dataset_builder.teacher_name import BATCH, TeacherName
 from dataset_builder.teachers.choice import ranking_method, teachers_of
+from dataset_builder.teachers.llm_teacher import ranking
 from retrieval.errors import InputError
 
 
@@ -22,8 +25,11 @@ def describe_cost(folder: BuildFolder, settings: BuildSettings, access: TeacherA
     asked = language_models_of(settings)
     if not asked or not access.answer_folder(folder).is_dir():
         return ""
-    with AnswerCache(access.answer_folder(folder)) as cache:
-        return "; ".join(f"{each}: {Budget(cache, each.model, access.price(each.model))}" for each in asked)
+    described = []
+    for each in asked:
+        with open_budget(each, access, folder) as budget:
+            described.append(f"{each}: {budget.describe()}")
+    return "; ".join(described)
 
 
 def estimate_labelling(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> str:
@@ -38,7 +44,7 @@ def estimate_labelling(folder: BuildFolder, settings: BuildSettings, access: Tea
     lines = []
     with AnswerCache(access.answer_folder(folder)) as cache:
         for teacher in asked:
-            conversations = map(ranking_method(teacher, settings).begin, all_pools(folder))
+            conversations = map(partial(ranking, ranking_method(teacher, settings)), all_pools(folder))
             price, is_batch = access.price(teacher.model), teacher.kind == BATCH
             lines.append(f"{teacher}: {estimate(conversations, cache, price, is_batch)}")
     return "\n".join(lines)

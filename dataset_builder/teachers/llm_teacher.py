@@ -1,15 +1,20 @@
 """A language model as a teacher: each pool is a conversation, listwise or pointwise, which ends in its order."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from dataset_builder.build.folder import read_examples, write_examples
-from dataset_builder.language_models.conversation import Conversation, LanguageModel
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
+from dataset_builder.language_models.conversation import Conversation, LanguageModel, Rejection
 from dataset_builder.ranking_example import RankingExample, RetrievedPassage
 from dataset_builder.teachers import TeacherAnswer, labelled
 from retrieval.records import Passage, Query
 
 Ranking = Conversation[TeacherAnswer]
+# How often the passages of a prompt that is too long are halved.
+CUTS = 4
 
 
 class RankingMethod(Protocol):
@@ -23,6 +28,49 @@ class RankingMethod(Protocol):
     def begin(self, example: RankingExample) -> Ranking:
         """The conversation that ranks the example's pool."""
         ...
+
+
+def ranking(method: RankingMethod, example: RankingExample) -> Ranking:
+    """The conversation that ranks the example's pool as `method` says.
+
+    Where a prompt is too long it is asked again with each passage cut to half of what was shown; the answers before
+    it stand. A pool whose request is rejected all the same, or for another reason, gets no order: `rejected`.
+    """
+    answers: list[ChatAnswer] = []
+    for _ in range(CUTS + 1):
+        step: ChatRequest | None = None
+        try:
+            talk = method.begin(example)
+            step = next(talk)
+            for answer in answers:
+                step = talk.send(answer)
+            while True:
+                answers.append((yield step))
+                step = talk.send(answers[-1])
+        except StopIteration as done:
+            return done.value
+        except Rejection as rejection:
+            if not rejection.too_long or step is None:
+                break
+            example = _cut(example, _longest_shown(step, example) // 2)
+    return TeacherAnswer(None, "rejected")
+
+
+def _longest_shown(request: ChatRequest, example: RankingExample) -> int:
+    """At most how many characters of a passage a request shows: the longest, or an even part of the prompt."""
+    longest = max(len(found.passage.contents) for found in example.passages)
+    prompt = sum(len(message.content) for message in request.messages)
+    return min(longest, prompt // max(1, request.num_listed))
+
+
+def _cut(example: RankingExample, longest: int) -> RankingExample:
+    passages = (replace(found, passage=_cut_passage(found.passage, longest)) for found in example.passages)
+    return replace(example, passages=tuple(passages))
+
+
+def _cut_passage(passage: Passage, longest: int) -> Passage:
+    title = passage.title[: longest // 2]
+    return replace(passage, title=title, text=passage.text[: max(1, longest - len(title))])
 
 
 class LLMTeacher:
@@ -43,7 +91,7 @@ class LLMTeacher:
         if waiting is not None:
             write_examples(waiting, examples)
         pools = (lambda: examples) if waiting is None else (lambda: read_examples(waiting))
-        for example, answer in self.model.converse(pools, self.method.begin):
+        for example, answer in self.model.converse(pools, partial(ranking, self.method)):
             yield labelled(example, answer, self.name)
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
