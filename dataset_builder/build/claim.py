@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
-from dataset_builder.build.settings import BuildSettings
+from dataset_builder.build.settings import OF_LABELS, BuildSettings
 from retrieval.corpus import PYTHON_STDLIB
 from retrieval.errors import InputError
 
@@ -29,7 +29,8 @@ def read_settings(folder: BuildFolder) -> BuildSettings:
 
 
 def claim_folder(folder: BuildFolder, settings: BuildSettings) -> None:
-    """Write `settings` into a new build folder, or check that an old one was begun with the same.
+    """Write `settings` into a new build folder, or check that an old one was begun with the same; how labels are
+    asked for may be another where none was made yet.
 
     Raises:
         InputError: where the folder holds another build, or files that are none.
@@ -38,9 +39,11 @@ def claim_folder(folder: BuildFolder, settings: BuildSettings) -> None:
     if folder.settings.is_file():
         version = json.loads(folder.settings.read_text())["corpus_version"]
         # Read as settings, since a build of an earlier release lacks those that came later.
-        _refuse_difference(folder, {**_record(read_settings(folder)), "corpus_version": version}, record)
-        return
-    if folder.root.is_dir() and any(folder.root.iterdir()):
+        begun = {**_record(read_settings(folder)), "corpus_version": version}
+        if not any(folder.rankings(0).parent.glob("*.jsonl")):
+            begun |= {name: record[name] for name in OF_LABELS}
+        _refuse_difference(folder, begun, record)
+    elif folder.root.is_dir() and any(folder.root.iterdir()):
         raise InputError(f"{folder.root} is not empty and holds no build; choose another --output_dir")
     folder.build.mkdir(parents=True, exist_ok=True)
     unfinished = folder.settings.with_suffix(".unfinished")

@@ -1,6 +1,7 @@
 """What a build is made of: a profile's settings, with flags on top."""
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,11 @@ DOCT5QUERY, LLM_QUERY = "doct5query", "llm_query"
 WRITTEN_TYPES = (DOCT5QUERY, LLM_QUERY)
 QUERY_TYPES = ("cropped", DOCT5QUERY, "keywords", "given", LLM_QUERY)
 INDEX_KINDS = ("flat", "hnsw", "ivf")
+# How labels are asked for: open to change until the first is made.
+OF_LABELS = (
+    "teacher", "ensemble", "window_size", "step", "shuffle", "num_rankings", "max_words", "answer_format", "temperature",
+    "max_tokens", "reasoning_effort", "thinking_budget",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,8 @@ class BuildSettings:
     only where this method finds the passage it was written for among its first `consistency_depth`; "" keeps all.
     `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw` or `ivf`.
     `exclude_queries`: files of evaluation queries. From `window_size` on: how a language model ranks a pool, see
-    `ListwiseSettings`; `max_words` cuts each passage in the prompt. `license`: of the corpus's text, as the Hub
-    names it.
+    `ListwiseSettings`; `max_words` cuts each passage in the prompt, and `temperature` to `thinking_budget` are those of
+    `Sampling`. `license`: of the corpus's text, as the Hub names it.
     """
 
     corpus: str
@@ -64,6 +70,9 @@ class BuildSettings:
     max_words: int = 300
     answer_format: str = "auto"
     temperature: float | None = 0.0
+    max_tokens: int | None = None
+    reasoning_effort: str = ""
+    thinking_budget: int | None = None
     license: str = "unknown"
 
     def __post_init__(self) -> None:
@@ -80,6 +89,14 @@ class BuildSettings:
             raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
+        self._check_sampling()
+
+    def _check_sampling(self) -> None:
+        for name in ("max_tokens", "thinking_budget"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"--{name} is {value}; at least 1 is needed, or none")
+        if self.temperature is not None and not 0 <= self.temperature < inf:
+            raise InputError(f"--temperature is {self.temperature}; it must be at least 0, or none")
 
     @property
     def asked_writer(self) -> str:
@@ -119,7 +136,9 @@ def _named_number(text: str) -> tuple[str, int | None]:
     return name, int(number)
 
 
-def load_profile(name: str, overrides: dict[str, str | int | float | bool | list[str]]) -> BuildSettings:
+def load_profile(
+    name: str, overrides: dict[str, str | int | float | bool | list[str] | None]
+) -> BuildSettings:
     """The settings of `profiles/{name}.yaml`, or of a YAML file, with `overrides` on top.
 
     Raises:

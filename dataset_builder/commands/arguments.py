@@ -5,7 +5,7 @@ import dataclasses
 
 from dataset_builder.build.execution import Execution
 from dataset_builder.build.settings import BuildSettings, load_profile
-from dataset_builder.commands.flags import ACCESS, EXECUTION, LISTS, SETTINGS, SWITCHES
+from dataset_builder.commands.flags import ACCESS, EXECUTION, LISTS, NONE, NOT_SENT, SETTINGS, SWITCHES
 from dataset_builder.commands.import_runs import Import
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.teachers.judged import Judged
@@ -14,10 +14,9 @@ from dataset_builder.teachers.judged import Judged
 def build_settings(arguments: argparse.Namespace) -> BuildSettings:
     """The profile's settings, with the flags that were given on top."""
     names = [*SETTINGS, *LISTS, *SWITCHES]
-    return load_profile(
-        arguments.profile,
-        {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None},
-    )
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    not_sent = {name: value for name, value in NOT_SENT.items() if given.get(name) == NONE}
+    return load_profile(arguments.profile, {**given, **not_sent})
 
 
 def teacher_access(arguments: argparse.Namespace) -> TeacherAccess:

@@ -1,6 +1,7 @@
 """The command line's flags: those of a build's settings, and those of how its teacher is reached."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from dataset_builder.build.execution import LOCAL, RAY, SLURM
@@ -8,7 +9,19 @@ from dataset_builder.build.settings import PROFILES, SPLIT, UNION
 from dataset_builder.report import MAX_QUERIES
 from retrieval.corpus import LAYOUTS, CorpusFlag
 
-Kind = type[str] | type[int] | type[float]
+NONE = "none"
+Kind = Callable[[str], str | int | float]
+
+
+def _or_none(kind: type[str] | type[int] | type[float]) -> Kind:
+    """Of a flag that also takes `none`."""
+
+    def read(text: str) -> str | int | float:
+        return NONE if text == NONE else kind(text)
+
+    read.__name__ = f"{kind.__name__} or {NONE}"
+    return read
+
 
 SETTINGS: dict[str, tuple[Kind, str]] = {
     "corpus": (str, LAYOUTS),
@@ -49,9 +62,13 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
         str,
         "text: [2] > [1]; json: a score a passage, under a schema; auto: json where a server of openai: can, or text",
     ),
-    "temperature": (float, "of the language model"),
+    "temperature": (_or_none(float), "of the language model; none: its server's default"),
+    "max_tokens": (_or_none(int), "of an answer, reasoning included; none: the server's default"),
+    "reasoning_effort": (_or_none(str), "in the server's words, as low; none: not sent"),
+    "thinking_budget": (_or_none(int), "tokens to reason with, also of a local: teacher; none: not sent"),
     "license": (str, "of the corpus's text, as the Hub names it (for instance cc-by-4.0)"),
 }
+NOT_SENT = {"temperature": None, "max_tokens": None, "reasoning_effort": "", "thinking_budget": None}
 IMPORTED = ("num_passages", "test_fraction", "seed", "license")
 LISTS = {
     "query_types": "cropped, doct5query, llm_query, keywords; llm_query=80 draws so many of that type",
@@ -69,11 +86,17 @@ ACCESS: dict[str, tuple[Kind, str]] = {
         "an OpenAI-compatible server: vLLM, Ollama, llama.cpp; embedded: llama.cpp's, started here for "
         "SmolLM2-135M-Instruct or a .gguf file; by default OpenAI itself",
     ),
-    "concurrency": (int, "calls at once"),
+    "concurrency": (int, "calls at once, fewer while the server is busy"),
+    "requests_per_minute": (int, "what the server allows, over all tasks"),
+    "tokens_per_minute": (int, "what the server allows, prompts and answers together, over all tasks"),
+    "batch_queued_tokens": (
+        int,
+        "tokens that may wait in batches at once: files of that size, one after another",
+    ),
     "batch_size": (int, "pools that a local: teacher ranks at once"),
     "timeout": (float, "seconds to wait for an answer"),
     "poll_seconds": (float, "seconds between two looks at a batch"),
-    "max_cost": (float, "US dollars, over all runs of this build; the answers so far are kept"),
+    "max_cost": (float, "US dollars that this build may pay, over all its tasks and runs; answers are kept"),
     "prompt_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
     "completion_price": (float, "US dollars for a million tokens, instead of prices.yaml's"),
     "answers": (str, "folder of paid answers, to share among builds; by default the build's own"),

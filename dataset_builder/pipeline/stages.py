@@ -18,6 +18,7 @@ from dataset_builder.build.folder import (
 from dataset_builder.build.settings import UNION, BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.language_models.live import LiveModel
 from dataset_builder.pools.methods import build_indexes, open_retrievers
 from dataset_builder.pools.overlap import pool_overlaps
 from dataset_builder.queries.drawing import open_samplers
@@ -31,6 +32,9 @@ from retrieval.passage_store import DuplicateDocid, PassageStore
 from retrieval.records import Query
 from retrieval.retrievers import Retriever
 from retrieval.retrievers.interleaved import Interleaved
+
+# tqdm's own time left takes answers that were there already for this run's pace.
+TIMELESS_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 class Stage(PipelineStep):
@@ -147,8 +151,11 @@ class LabelPools(Stage):
         total = sum(1 for _ in read_examples(self.folder.pools(rank)))
         with open_teacher(self.folder, self.settings, self.access, rank) as teacher:
             labelled = teacher.label(read_examples(self.folder.pools(rank)))
-            with tqdm(labelled, f"ordering with {teacher.name}", total, unit="query") as progress:
-                write_examples(self.folder.rankings(rank), _with_cost(progress, teacher))
+            live = isinstance(teacher, LLMTeacher) and isinstance(teacher.model, LiveModel)
+            bar = TIMELESS_BAR if live else None
+            ordering = f"ordering with {teacher.name}"
+            with tqdm(labelled, ordering, total, unit="query", bar_format=bar) as progress:
+                write_examples(self.folder.rankings(rank), _with_cost(progress, teacher, total))
 
 
 class WriteDataset(Stage):
@@ -184,9 +191,11 @@ def _retrieve(
     return tuple(RetrievedPassage(passage, rank, hit.score) for rank, (passage, hit) in ranked)
 
 
-def _with_cost(progress: "tqdm[RankingExample]", teacher: Teacher) -> Iterator[RankingExample]:
-    """The examples as they come; what a language model has cost so far is shown beside the progress."""
+def _with_cost(progress: "tqdm[RankingExample]", teacher: Teacher, total: int) -> Iterator[RankingExample]:
+    """The examples as they come; beside the progress is shown how long a language model will still take, and what
+    it has cost so far."""
     for example in progress:
         if isinstance(teacher, LLMTeacher):
-            progress.set_postfix_str(str(teacher.model.budget), refresh=False)
+            model = teacher.model
+            progress.set_postfix_str(f"{model.pace.describe(total)}{model.budget}", refresh=False)
         yield example
