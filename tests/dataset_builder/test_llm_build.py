@@ -12,7 +12,8 @@ from datasets import load_dataset
 
 from tests.conftest import PLANETS
 from tests.dataset_builder.test_build import ROOT, command
-from tests.teachers.llm_server import FAULTS, StandIn, StandInServer, stand_in_order
+from tests.teachers.llm_answers import FAULTS, stand_in_order
+from tests.teachers.llm_server import StandIn, StandInServer
 
 NOWHERE = ("--teacher", "openai:x", "--base_url", "http://127.0.0.1:9/v1")
 WINDOWS = ("--window_size", "3", "--step", "2", "--answer_format", "text")

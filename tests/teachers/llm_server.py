@@ -4,81 +4,37 @@ It speaks /v1/chat/completions, /v1/files and /v1/batches over real HTTP, and ra
 the SHA-256 of their texts: deterministic, and unrelated to how well they answer the query. On request it
 injects the faults of real servers; it counts what it was asked and what it answered in full.
 
-By itself: python tests/teachers/llm_server.py --port 8000 --fault_rate 0.1
+By itself: python -m tests.teachers.llm_server --port 8000 --fault_rate 0.1
 """
 
 import argparse
-import hashlib
 import json
 import random
-import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from email import policy
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-STAND_IN = "stand-in: no language model; order of SHA-256"
-PASSAGE = re.compile(r"^\[(\d+)\] (.+)$", re.M)
-TRANSPORT_FAULTS = ("429", "500", "timeout", "cut_off_body", "broken_json", "html", "error_in_200")
-CONTENT_FAULTS = ("refusal", "refusal_field", "empty", "malformed", "cut_off_answer", "repeats")
-REJECTIONS = {"content_filter": "filtered", "no_schema": "response_format is not supported"}
-FAULTS = TRANSPORT_FAULTS + CONTENT_FAULTS
+from tests.teachers.llm_answers import (
+    BODY_FAULTS,
+    ERRORS,
+    FAULTS,
+    REJECTIONS,
+    STOPS,
+    completion,
+    error_of,
+    error_row,
+    in_another_form,
+    prompt_hash,
+    rejected_row,
+    request_key,
+    sizes,
+)
 
-
-def stand_in_order(texts):
-    """Indices of the texts, "best" first."""
-    return sorted(range(len(texts)), key=lambda index: hashlib.sha256(texts[index].encode()).hexdigest())
-
-
-def ranking_ids(body):
-    """The ids of a request's passages in the stand-in's order."""
-    shown = PASSAGE.findall(body["messages"][-1]["content"])
-    return [int(shown[index][0]) for index in stand_in_order([text for _, text in shown])]
-
-
-def ranking_text(body, ids):
-    if "response_format" in body:
-        listed = list(dict.fromkeys(ids))
-        return json.dumps({f"passage_{number}": len(ids) - place for place, number in enumerate(listed)})
-    return " > ".join(f"[{number}]" for number in ids)
-
-
-def completion(body, fault=None):
-    """A chat completion, with a fault in its content if one is named."""
-    ids = ranking_ids(body)
-    text, refusal, finish = ranking_text(body, ids), None, "stop"
-    if fault == "refusal":
-        text = "I'm sorry, but I can't assist with ranking these passages."
-    elif fault == "refusal_field":
-        text, refusal = None, "I can't help with that."
-    elif fault == "empty":
-        text = ""
-    elif fault == "malformed":
-        text = "The passages are all about the topic; passage [1] stands out."
-    elif fault == "cut_off_answer":
-        text, finish = text[: len(text) // 3], "length"
-    elif fault == "repeats":
-        text = ranking_text(body, [*ids, ids[0]])
-    prompt_tokens = sum(len(message["content"]) for message in body["messages"]) // 4
-    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 5 * len(ids)}
-    return {
-        "id": "chatcmpl-stand-in",
-        "object": "chat.completion",
-        "created": 0,
-        "model": STAND_IN,
-        "system_fingerprint": "stand-in",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": finish,
-                "message": {"role": "assistant", "content": text, "refusal": refusal},
-            }
-        ],
-        "usage": {**usage, "total_tokens": sum(usage.values())},
-    }
+UNFINISHED = ("validating", "in_progress")
 
 
 @dataclass
@@ -87,6 +43,9 @@ class StandIn:
 
     `script`: faults (or None) for the first calls, in order; `fault_rate`: share of the others that get
     one of `faults`, drawn from `seed`. `answered` counts complete answers by request body, `asked` all calls.
+    `rejected_rate`: share of the prompts that are always answered by `rejection`, told by their texts. `context`:
+    tokens of the longest prompt it takes. `refuses`: parameters that it does not take. `requests_per_minute`,
+    `tokens_per_minute`: what it allows within `minute` seconds; calls beyond it get a 429.
     """
 
     script: list = field(default_factory=list)
@@ -97,6 +56,18 @@ class StandIn:
     hang: float = 5.0
     retry_after: str = "0.05"
     batch_polls: int = 1
+    rejected_rate: float = 0.0
+    rejection: str = "invalid_prompt"
+    context: int = 0
+    refuses: tuple = ()
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    minute: float = 60.0
+    recent: deque = field(default_factory=deque)
+    most_requests: int = 0
+    most_tokens: int = 0
+    most_queued: int = 0
+    completed: Counter = field(default_factory=Counter)
     answered: Counter = field(default_factory=Counter)
     asked: Counter = field(default_factory=Counter)
     served: Counter = field(default_factory=Counter)
@@ -121,9 +92,41 @@ class StandIn:
             self.most_concurrent = max(self.most_concurrent, self.concurrent)
             key = request_key(body)
             self.asked[key] += 1
-            fault = self.next_fault()
+            fault = self.standing_fault(body, key) or self.next_fault()
             self.served[fault or "ok"] += 1
             return key, fault
+
+    def standing_fault(self, body, key):
+        """What this server makes of a request at any time; the rate is counted over all calls."""
+        if self.count_rate(body):
+            return "rate_limit"
+        if any(name in body for name in self.refuses):
+            return "refused_parameter"
+        if self.context and sizes(body)[0] > self.context:
+            return "too_long"
+        return self.rejection if int(prompt_hash(body)[:8], 16) / 16**8 < self.rejected_rate else None
+
+    def error(self, fault, body):
+        return error_of(fault, body, self.refuses, self.context)
+
+    def count_rate(self, body):
+        """Whether a call is beyond the limits; one that is does not count."""
+        now, tokens = time.monotonic(), sum(sizes(body))
+        while self.recent and self.recent[0][0] <= now - self.minute:
+            self.recent.popleft()
+        requests, total = len(self.recent) + 1, sum(each for _, each in self.recent) + tokens
+        self.most_requests, self.most_tokens = max(self.most_requests, requests), max(self.most_tokens, total)
+        if 0 < self.requests_per_minute < requests or 0 < self.tokens_per_minute < total:
+            return True
+        self.recent.append((now, tokens))
+        return False
+
+    def complete(self, body, key):
+        """An answer is sent in full, and paid."""
+        with self.lock:
+            self.answered[key] += 1
+            for name, tokens in zip(("prompt_tokens", "completion_tokens"), sizes(body), strict=True):
+                self.completed[name] += tokens
 
     def counts(self):
         return {
@@ -133,6 +136,9 @@ class StandIn:
             "served": dict(self.served),
             "most_concurrent": self.most_concurrent,
             "batches": len(self.batches),
+            "most_requests_a_minute": self.most_requests,
+            "most_tokens_a_minute": self.most_tokens,
+            **self.completed,
         }
 
     def create_batch(self, wanted):
@@ -148,13 +154,16 @@ class StandIn:
             "status": "validating",
         }
         self.batches[batch_id] = {"batch": batch, "polls": 0}
+        running = [each["batch"] for each in self.batches.values() if each["batch"]["status"] in UNFINISHED]
+        queued = sum(len(self.files[each["input_file_id"]].splitlines()) for each in running)
+        self.most_queued = max(self.most_queued, queued)
         return batch
 
     def poll_batch(self, batch_id):
         entry = self.batches[batch_id]
         entry["polls"] += 1
         batch = entry["batch"]
-        if batch["status"] in ("validating", "in_progress"):
+        if batch["status"] in UNFINISHED:
             batch["status"] = "in_progress"
             if entry["polls"] > self.batch_polls:
                 self._run_batch(batch)
@@ -173,7 +182,10 @@ class StandIn:
         output, errors = [], []
         for place, row in enumerate(reversed(rows)):
             if outcome in ("half_errors", "expired") and place % 2:
-                errors.append(_error_row(row))
+                errors.append(error_row(row))
+            elif fault := self.standing_fault(row["body"], request_key(row["body"])):
+                self.asked[request_key(row["body"])] += 1
+                errors.append(rejected_row(row, *self.error(fault, row["body"])))
             else:
                 output.append(self._output_row(row))
         batch["request_counts"] = {"total": len(rows), "completed": len(output), "failed": len(errors)}
@@ -184,23 +196,16 @@ class StandIn:
     def _output_row(self, row):
         key = request_key(row["body"])
         self.asked[key] += 1
-        self.answered[key] += 1
-        response = {"status_code": 200, "request_id": "r", "body": completion(row["body"], self.next_fault())}
+        self.complete(row["body"], key)
+        fault = self.next_fault()
+        body = in_another_form(completion(row["body"], fault), fault)
+        response = {"status_code": 200, "request_id": "r", "body": body}
         return json.dumps({"id": "x", "custom_id": row["custom_id"], "response": response, "error": None})
 
     def add_file(self, text):
         file_id = f"file-{len(self.files)}"
         self.files[file_id] = text
         return file_id
-
-
-def _error_row(row):
-    error = {"code": "server_error", "message": "the server had an error"}
-    return json.dumps({"id": "x", "custom_id": row["custom_id"], "response": None, "error": error})
-
-
-def request_key(body):
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -251,15 +256,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body, key, fault):
         stand_in = self.server.stand_in
-        if fault == "429":
-            error = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
-            self._json(429, error, {"Retry-After": stand_in.retry_after})
-        elif fault == "500":
-            self._json(500, {"error": {"message": "internal", "code": "server_error"}})
-        elif fault == "401":
-            self._json(401, {"error": {"message": f"bad key {self.headers['Authorization']}", "code": "x"}})
-        elif fault in REJECTIONS:
-            self._json(400, {"error": {"message": REJECTIONS[fault], "code": fault}})
+        if fault in ERRORS:
+            status, error = ERRORS[fault]
+            self._json(
+                status, {"error": error}, {"Retry-After": stand_in.retry_after} if status == 429 else {}
+            )
+        elif fault in REJECTIONS or fault in STOPS or fault in ("too_long", "refused_parameter"):
+            self._json(*stand_in.error(fault, body))
         elif fault == "timeout":
             time.sleep(stand_in.hang)
             self.close_connection = True
@@ -269,12 +272,11 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps(completion(body)).encode()[:-40], "application/json")
         elif fault == "html":
             self._send(200, b"<html>busy</html>", "text/html")
-        elif fault == "error_in_200":
-            self._json(200, {"error": {"message": "provider busy", "code": 502}})
+        elif fault in BODY_FAULTS:
+            self._json(200, in_another_form(completion(body), fault))
         else:
-            with stand_in.lock:
-                stand_in.answered[key] += 1
-            self._json(200, completion(body, fault))
+            stand_in.complete(body, key)
+            self._json(200, in_another_form(completion(body, fault), fault))
 
     def _cut_off(self, payload):
         self.send_response(200)
@@ -341,9 +343,15 @@ def main():
     parser.add_argument("--fault_rate", type=float, default=0.0)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before every answer")
     parser.add_argument("--hang", type=float, default=5.0, help="seconds that a time-out hangs")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--rejected_rate", type=float, default=0.0, help="share of prompts that are never accepted"
+    )
+    parser.add_argument("--context", type=int, default=0, help="tokens of the longest prompt")
+    parser.add_argument("--requests_per_minute", type=int, default=0)
+    parser.add_argument("--tokens_per_minute", type=int, default=0)
+    arguments = vars(parser.parse_args())
     server = StandInServer(
-        StandIn(fault_rate=arguments.fault_rate, delay=arguments.delay, hang=arguments.hang), arguments.port
+        StandIn(**{name: value for name, value in arguments.items() if name != "port"}), arguments["port"]
     )
     print(server.url, flush=True)
     server.serve_forever()

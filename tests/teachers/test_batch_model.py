@@ -6,11 +6,14 @@ import pytest
 from llm_server import StandIn
 
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.batch import BatchLimits, BatchModel
-from dataset_builder.language_models.cost import Budget, BudgetReached, Price
+from dataset_builder.language_models.batch import BatchModel
+from dataset_builder.language_models.batch_files import BatchLimits
+from dataset_builder.language_models.budget import Budget, BudgetReached
 from dataset_builder.language_models.openai_server import OpenAIServer
+from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from retrieval.errors import InputError
+from tests.teachers.llm_answers import FORMS
 
 
 class Killed(BaseException):
@@ -135,3 +138,57 @@ def test_batches_count_at_half_the_price(teacher, stand_in, pools):
     paid = batched.model.cache.paid[("gpt-4o-mini", True)]
     full = Price.of("gpt-4o-mini").cost(paid.prompt_tokens, paid.completion_tokens)
     assert batched.model.budget.spent == pytest.approx(full / 2)
+
+
+def statuses(labelled):
+    return [example.label_status for example in labelled]
+
+
+def test_a_rejected_request_drops_its_pool_and_no_other(teacher, pools):
+    stand_in = StandIn(rejected_rate=0.1)
+    labelled = list(teacher(stand_in).label(pools(40)))
+    assert 0 < statuses(labelled).count("rejected") < 15
+    assert set(statuses(labelled)) == {"ok", "rejected"}
+    assert set(stand_in.asked.values()) == {1}
+
+
+def test_a_server_that_rejects_most_requests_ends_the_build_in_its_own_words(teacher, pools):
+    with pytest.raises(InputError, match=r"rejects 11 of 20 requests.*Invalid prompt"):
+        list(teacher(StandIn(rejected_rate=1.0)).label(pools(20)))
+
+
+def test_a_request_that_fails_in_three_batches_is_given_up(teacher, pools):
+    stand_in = StandIn(rejected_rate=0.1, rejection="500")
+    labelled = list(teacher(stand_in).label(pools(20)))
+    assert set(statuses(labelled)) == {"ok", "rejected"}
+    assert max(stand_in.asked.values()) == 3
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_in_another_form_is_read(teacher, pools, form):
+    stand_in = StandIn(script=[form])
+    assert statuses(teacher(stand_in).label(pools(2))) == ["ok", "ok"]
+    assert set(stand_in.answered.values()) == {1}
+
+
+def test_parameters_that_a_model_refuses_are_found_out_once(teacher, pools):
+    stand_in = StandIn(refuses=("temperature",))
+    assert statuses(teacher(stand_in).label(pools(3))) == ["ok"] * 3
+    assert stand_in.counts()["batches"] == 3
+
+
+def test_files_of_the_queues_size_are_submitted_one_after_another(teacher, pools):
+    stand_in = StandIn(batch_polls=2)
+    assert statuses(teacher(stand_in, BatchLimits(queued_tokens=1_500)).label(pools(9))) == ["ok"] * 9
+    assert stand_in.most_queued == 4
+    assert stand_in.counts()["batches"] == 6
+
+
+def test_what_a_batch_may_cost_is_reserved_while_it_is_out(teacher, pools, tmp_path):
+    stand_in = StandIn(batch_polls=5)
+    submitting = teacher(stand_in, max_cost=1.0, sleep=kill_at(1))
+    with pytest.raises(Killed):
+        list(submitting.label(pools(4)))
+    ((batch, flying, reserved),) = submitting.model.budget.ledger.unsettled("gpt-4o-mini", sent_after=0.0)
+    assert (batch, flying, reserved.answers) == (True, False, 4)
+    assert submitting.model.budget.spent == 0.0

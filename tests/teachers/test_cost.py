@@ -1,7 +1,13 @@
-import pytest
+import subprocess
+import sys
 
+import pytest
+from llm_server import StandIn, StandInServer
+
+from dataset_builder.language_models.budget import Budget, BudgetReached
 from dataset_builder.language_models.chat import ChatAnswer
-from dataset_builder.language_models.cost import Budget, BudgetReached, Price, estimate
+from dataset_builder.language_models.cost import estimate
+from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.listwise import ListwiseSettings
 from retrieval.errors import InputError
 
@@ -33,17 +39,55 @@ def test_an_estimate_leaves_out_what_is_paid_and_counts_every_ranking(pools, set
 
 
 def test_the_cap_counts_what_earlier_runs_paid_and_names_the_mend(cache):
-    budget = Budget(cache, "m", PRICE, max_cost=1.0)
-    budget.check()
     cache.put("key", "m", ChatAnswer("", prompt_tokens=600_000))
-    budget.check()
-    with pytest.raises(BudgetReached, match="raise max_cost"):
-        budget.check(planned=0.5)
+    Budget(cache, "m", PRICE, max_cost=1.0).check()
     cache.put("other", "m", ChatAnswer("", prompt_tokens=600_000))
-    with pytest.raises(BudgetReached, match=r"\$1\.2000 are spent"):
-        budget.check()
+    with pytest.raises(BudgetReached, match=r"\$1\.2000 are spent.*raise max_cost"):
+        Budget(cache, "m", PRICE, max_cost=1.0).check()
 
 
 def test_a_cap_without_a_price_is_refused(cache):
     with pytest.raises(InputError, match="price"):
         Budget(cache, "m", None, max_cost=1.0)
+
+
+SPEND = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{here!r}]
+from example_pools import make_pool
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.budget import Budget
+from dataset_builder.language_models.ledger import Ledger
+from dataset_builder.language_models.live import LiveModel
+from dataset_builder.language_models.openai_server import OpenAIServer
+from dataset_builder.language_models.prices import Price
+from dataset_builder.teachers.listwise import ListwiseSettings
+from dataset_builder.teachers.llm_teacher import LLMTeacher
+settings, folder, first = ListwiseSettings("gpt-4o-mini"), Path({folder!r}), int(sys.argv[1])
+cache = AnswerCache(folder / "answers")
+budget = Budget(cache, settings.model, Price.of(settings.model), {cap}, Ledger(folder / "ledger.sqlite"))
+teacher = LLMTeacher(settings, LiveModel(cache, budget, OpenAIServer({url!r}), 16))
+try:
+    list(teacher.label(make_pool(first + number, 30) for number in range(200)))
+except InputError as reached:
+    print(reached)
+"""
+
+
+@pytest.mark.slow
+def test_eight_tasks_at_once_spend_at_most_the_cap_and_one_call(tmp_path, request):
+    cap, prompt, answer = 5e-3, 253, 100
+    with StandInServer(StandIn(delay=0.1)) as server:
+        code = SPEND.format(here=str(request.path.parent), folder=str(tmp_path), url=server.url, cap=cap)
+        command = [sys.executable, "-c", code]
+        tasks = [
+            subprocess.Popen([*command, str(1000 * task)], stdout=subprocess.PIPE, text=True)
+            for task in range(8)
+        ]
+        said = [task.communicate()[0] for task in tasks]
+        tokens = server.stand_in.completed
+    price = Price.of("gpt-4o-mini")
+    paid = price.cost(tokens["prompt_tokens"], tokens["completion_tokens"])
+    assert all("raise max_cost to continue" in each for each in said)
+    assert 0.9 * cap < paid <= cap + price.cost(prompt, answer)

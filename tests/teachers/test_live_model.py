@@ -8,10 +8,11 @@ import pytest
 from llm_server import FAULTS, StandIn, StandInServer
 
 from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.budget import Budget, BudgetReached
 from dataset_builder.language_models.conversation import replay
-from dataset_builder.language_models.cost import Budget, BudgetReached, Price
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.openai_server import OpenAIServer
+from dataset_builder.language_models.prices import Price
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
@@ -148,7 +149,7 @@ def test_a_wrong_key_is_named_but_not_shown(teacher, pools, monkeypatch, capfd, 
 def test_openai_itself_needs_a_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(InputError, match="export it"):
-        OpenAIServer().client()
+        OpenAIServer().check()
 
 
 def test_the_cap_stops_new_calls_and_keeps_those_in_flight(teacher, pools, cache):
@@ -176,7 +177,7 @@ from pathlib import Path
 sys.path[:0] = [{here!r}]
 from example_pools import make_pool
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.cost import Budget
+from dataset_builder.language_models.budget import Budget
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.openai_server import OpenAIServer

@@ -6,11 +6,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.cost import Budget
+from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.local import LocalModel
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
-from retrieval.errors import InputError
 
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
 
@@ -78,8 +77,20 @@ def test_a_model_that_writes_a_ranking_is_understood(model_folder, cache, pools,
     assert [example.teacher_order for example in labelled] == [(2, 0, 1)] * 3
 
 
-def test_a_prompt_longer_than_the_models_positions_is_refused(model_folder, cache, pools):
+@pytest.mark.parametrize(("positions", "status"), [(100, "rejected"), (640, "ok")])
+def test_a_prompt_longer_than_the_models_positions_is_cut_and_else_given_up(
+    model_folder, cache, pools, monkeypatch, positions, status
+):
     teacher = open_teacher(model_folder, cache)
-    teacher.model.model.config.max_position_embeddings = 100
-    with pytest.raises(InputError, match="lower window_size"):
-        list(teacher.label(pools(1, num_passages=3)))
+    teacher.model.model.config.max_position_embeddings = positions
+    written = torch.tensor(teacher.model.tokenizer("[3] > [1] > [2]")["input_ids"])
+    shown = []
+
+    def generate(input_ids, **settings):
+        shown.append(input_ids.shape[1])
+        return torch.cat([input_ids, written.expand(len(input_ids), -1)], dim=1)
+
+    monkeypatch.setattr(teacher.model.model, "generate", generate)
+    (labelled,) = teacher.label(pools(1, num_passages=3))
+    assert labelled.label_status == status
+    assert all(length <= positions for length in shown)

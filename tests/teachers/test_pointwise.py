@@ -5,9 +5,9 @@ import math
 import pytest
 from example_pools import make_pool
 
+from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.chat import ChatAnswer
 from dataset_builder.language_models.conversation import advance, replay
-from dataset_builder.language_models.cost import Budget
 from dataset_builder.language_models.embedded import EmbeddedServer
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.openai_server import OpenAIServer
