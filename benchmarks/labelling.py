@@ -2,8 +2,8 @@
 
 Real: the corpus, the build, its retrieval, the OpenAI client, HTTP, the faults, SIGKILL. Not real: the language model.
 The server ranks by a hash (`tests/teachers/llm_server.py`), so the dataset says nothing about relevance. What is
-measured is the build: whether a query or a paid answer is lost, how often an answer is paid twice, memory, and the
-time of its own that it spends on each call.
+measured is the build: whether a query or a paid answer is lost, how often an answer is paid twice, whether limits and
+the cap hold by the server's own count, memory, and the time of its own that it spends on each call.
 """
 
 import argparse
@@ -21,10 +21,13 @@ from functools import partial
 from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder, all_rankings
+from dataset_builder.language_models.prices import Price
 from retrieval.errors import InputError, run_cli
 
 SECONDS_BETWEEN_LOOKS = 0.5
 CALLS_A_QUERY = 2
+MODEL = "gpt-4o-mini"
+LIMITS = ("requests_per_minute", "tokens_per_minute", "max_cost")
 ENVIRONMENT = {**os.environ, "OPENAI_API_KEY": "stand-in", "OMP_NUM_THREADS": "1"}
 
 
@@ -48,6 +51,13 @@ def main() -> None:
     parser.add_argument(
         "--fault_rate", type=float, default=0.1, help="share of calls that fail one way or another"
     )
+    parser.add_argument("--rejected_rate", type=float, default=0.0, help="share of prompts never accepted")
+    parser.add_argument(
+        "--requests_per_minute", type=int, help="the build's limit, held against the server's count"
+    )
+    parser.add_argument("--tokens_per_minute", type=int, help="the same for tokens")
+    parser.add_argument("--tasks", type=int, default=1, help="tasks of the build, all at once")
+    parser.add_argument("--max_cost", type=float, help="US dollars; the build is to end there")
     parser.add_argument("--kills", type=int, default=3, help="SIGKILLs, evenly over the answers")
     parser.add_argument("--concurrency", type=int, default=32)
     arguments = parser.parse_args()
@@ -60,6 +70,8 @@ def main() -> None:
             "tests.teachers.llm_server",
             "--fault_rate",
             str(arguments.fault_rate),
+            "--rejected_rate",
+            str(arguments.rejected_rate),
             "--hang",
             "3",
         ],
@@ -77,15 +89,19 @@ def _measure(arguments: argparse.Namespace, url: str) -> None:
     command = [sys.executable, "-m", "dataset_builder", "build", "--profile", "offline",
                "--corpus", arguments.corpus, "--num_queries", str(arguments.num_queries),
                "--num_passages", str(arguments.num_passages), "--query_types", "cropped", "--retrievers", "bm25",
-               "bm25_rm3", "--teacher", "openai:gpt-4o-mini", "--base_url", url, "--timeout", "2",
-               "--concurrency", str(arguments.concurrency), "--output_dir", str(arguments.output_dir)]  # fmt: skip
+               "bm25_rm3", "--teacher", f"openai:{MODEL}", "--base_url", url, "--timeout", "2",
+               "--concurrency", str(arguments.concurrency), "--output_dir", str(arguments.output_dir),
+               "--tasks", str(arguments.tasks), "--workers", str(arguments.tasks)]  # fmt: skip
+    for name in LIMITS:
+        if getattr(arguments, name) is not None:
+            command += [f"--{name}", str(getattr(arguments, name))]
     pools = _run([*command, "--dry_run"])
     print(f"pools: {pools.seconds:.0f} s, {pools.peak_mib:.0f} MiB", flush=True)
     calls = CALLS_A_QUERY * arguments.num_queries
     shares = [number / (arguments.kills + 1) for number in range(1, arguments.kills + 1)]
     killed = [_run(command, partial(_has_answered, url, round(share * calls))) for share in shares]
     last = _run(command)
-    if last.return_code:
+    if last.return_code and arguments.max_cost is None:
         raise InputError(f"the build failed with exit code {last.return_code}")
     _report(BuildFolder(arguments.output_dir), _counts(url), [*killed, last])
 
@@ -116,11 +132,16 @@ def _has_answered(url: str, calls: int) -> bool:
 
 
 def _report(folder: BuildFolder, counts: dict[str, object], runs: list[Run]) -> None:
-    keys = [json.loads(line)["key"] for path in folder.answers.glob("*.jsonl") for line in path.open()]
+    rows = [json.loads(line) for path in folder.answers.glob("*.jsonl") for line in path.open()]
+    keys = [row["key"] for row in rows if not row["rejection"]]
+    price = Price.of(MODEL)
+    assert price is not None
     statuses = Counter(example.label_status for example in all_rankings(folder))
     asked = counts["asked"]
     assert isinstance(asked, int)
     print(f"the server: {counts}")
+    paid = price.cost(*(int(str(counts.get(name, 0))) for name in ("prompt_tokens", "completion_tokens")))
+    print(f"paid, by the server's count: ${paid:.4f}")
     print(f"runs, killed by SIGKILL but for the last: {[round(run.seconds) for run in runs]} s")
     print(f"queries labelled: {statuses.total()} ({dict(statuses)})")
     print(f"answers on disk: {len(keys)}, of them bought twice: {len(keys) - len(set(keys))}")
