@@ -140,7 +140,10 @@ def _report(folder: BuildFolder, counts: dict[str, object], runs: list[Run]) -> 
     asked = counts["asked"]
     assert isinstance(asked, int)
     print(f"the server: {counts}")
-    paid = price.cost(*(int(str(counts.get(name, 0))) for name in ("prompt_tokens", "completion_tokens")))
+    prompt_tokens, answer_tokens = (
+        int(str(counts.get(f"{name}_tokens", 0))) for name in ("prompt", "completion")
+    )
+    paid = price.cost(prompt_tokens, answer_tokens)
     print(f"paid, by the server's count: ${paid:.4f}")
     print(f"runs, killed by SIGKILL but for the last: {[round(run.seconds) for run in runs]} s")
     print(f"queries labelled: {statuses.total()} ({dict(statuses)})")

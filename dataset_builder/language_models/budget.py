@@ -206,7 +206,7 @@ class Budget:
     def describe(self) -> str:
         """For status and card: what this build has paid for, and what it uses, where that is something else."""
         used = self._described(self.ledger.used(self.model))
-        return str(self) if used.startswith("0 ") or used == str(self) else f"{self}; it uses {used}"
+        return str(self) if used.startswith("0 ") or used == str(self) else f"{self} (it uses {used})"
 
     def _described(self, paid: Mapping[bool, TokensPaid]) -> str:
         tokens = sum(each.prompt_tokens + each.completion_tokens for each in paid.values())

@@ -13,7 +13,7 @@ from dataset_builder.ranking_example import RankingExample
 from dataset_builder.report.windows import Talk, talk_with
 from dataset_builder.teachers import TeacherAnswer, labelled
 from dataset_builder.teachers.choice import ranking_method, teachers_of
-from dataset_builder.teachers.llm_teacher import RankingMethod
+from dataset_builder.teachers.llm_teacher import RankingMethod, ranking
 from retrieval.errors import InputError
 
 
@@ -48,7 +48,7 @@ class BuildSoFar:
         if self.teacher is None:
             return pool
         try:
-            _, end = replay(self.teacher.begin(pool), self.answers)
+            _, end = replay(ranking(self.teacher, pool), self.answers)
         except InputError:  # an answer that stops the build
             return pool
         return labelled(pool, end, self.teacher.name) if isinstance(end, TeacherAnswer) else pool

@@ -10,7 +10,7 @@ from dataset_builder.language_models.conversation import Exchange, replay
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.listwise import ListwiseSettings, read_answer
-from dataset_builder.teachers.llm_teacher import RankingMethod
+from dataset_builder.teachers.llm_teacher import RankingMethod, ranking
 from dataset_builder.teachers.pointwise import log_odds
 from dataset_builder.teachers.prompt import ListwisePrompt
 from retrieval.errors import InputError
@@ -69,16 +69,16 @@ def _listwise(
     method: ListwiseSettings, pool: RankingExample, answers: AnswerCache
 ) -> tuple[Iterator[Turn], ChatRequest | TeacherAnswer]:
     watched = _WatchedPrompt(**asdict(method.prompt))
-    exchanges, end = replay(replace(method, prompt=watched).begin(pool), answers)
-    places = {id(found.passage): index for index, found in enumerate(pool.passages)}
+    exchanges, end = replay(ranking(replace(method, prompt=watched), pool), answers)
+    places = {found.passage.docid: index for index, found in enumerate(pool.passages)}
     windows = [watched.shown[exchange.request.messages] for exchange in exchanges]
-    return _turns(exchanges, [tuple(places[id(passage)] for passage in window) for window in windows]), end
+    return _turns(exchanges, [tuple(places[passage.docid] for passage in window) for window in windows]), end
 
 
 def _pointwise(
     method: RankingMethod, pool: RankingExample, answers: AnswerCache
 ) -> tuple[Iterator[Turn], ChatRequest | TeacherAnswer]:
-    exchanges, end = replay(method.begin(pool), answers)
+    exchanges, end = replay(ranking(method, pool), answers)
     return _turns(exchanges, [(index,) for index in range(len(exchanges))]), end
 
 
@@ -107,7 +107,7 @@ def _turns(exchanges: Sequence[Exchange], shown: Sequence[tuple[int, ...]]) -> I
             attempt,
             passages,
             shortened(answer.text, MAX_ANSWER_CHARACTERS),
-            answer.refusal,
+            answer.refusal or answer.rejection,
             answer.finish_reason,
             (answer.prompt_tokens, answer.completion_tokens),
         )

@@ -116,7 +116,7 @@ def in_another_form(answer, fault):
     choice, usage = answer["choices"][0], answer["usage"]
     text = choice["message"]["content"]
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "[1] > [2]?"}]}
-    forms = {
+    forms: dict[str | None, dict[str, object]] = {
         "parts": {"choices": [with_content(choice, [thinking, {"type": "text", "text": text}])]},
         "null_choice": {"choices": [None]},
         "no_choices": {"choices": None},

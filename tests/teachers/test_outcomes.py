@@ -188,7 +188,7 @@ def test_answers_that_another_build_paid_for_do_not_count_against_the_cap(build,
     other = build(stand_in, max_cost=1e-4, ledger="other.sqlite")
     assert statuses(other.label(pools(3))) == ["ok"] * 3
     assert other.model.budget.spent == 0.0
-    assert other.model.budget.describe().startswith("0 answers, 0.00M tokens, $0.00; it uses 6 answers")
+    assert other.model.budget.describe().startswith("0 answers, 0.00M tokens, $0.00 (it uses 6 answers")
     with pytest.raises(BudgetReached):
         list(build(stand_in, max_cost=1e-4, ledger="other.sqlite").label(pools(9)))
 
