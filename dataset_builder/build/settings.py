@@ -17,8 +17,8 @@ QUERY_TYPES = ("cropped", DOCT5QUERY, "keywords", "given", LLM_QUERY)
 INDEX_KINDS = ("flat", "hnsw", "ivf")
 # How labels are asked for: open to change until the first is made.
 OF_LABELS = (
-    "teacher", "ensemble", "window_size", "step", "shuffle", "num_rankings", "max_words", "answer_format", "temperature",
-    "max_tokens", "reasoning_effort", "thinking_budget",
+    "teacher", "ensemble", "window_size", "step", "shuffle", "num_rankings", "max_words", "answer_format",
+    "temperature", "max_tokens", "reasoning_effort", "thinking_budget",
 )  # fmt: skip
 
 

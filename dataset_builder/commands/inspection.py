@@ -8,6 +8,7 @@ from dataset_builder.build.claim import read_settings
 from dataset_builder.build.folder import BuildFolder, all_pools, all_rankings, read_queries
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.chat import ChatRequest
 from dataset_builder.language_models.conversation import replay
 from dataset_builder.pipeline.progress import stage_progress
 from dataset_builder.ranking_example import RankingExample
@@ -68,11 +69,17 @@ def _answers(method: RankingMethod, pool: RankingExample, answers: Path) -> list
         said = f"refused: {answer.refusal}" if answer.refusal else answer.text
         if answer.rejection:
             said = f"rejected: {answer.rejection}"
-        listed = exchange.request.num_listed
-        lines.append(f"answer {number}{f', to {listed} passages' if listed else ''}: {said.strip()}")
+        lines.append(f"answer {number}{_asked(exchange.request)}: {said.strip()}")
     if isinstance(end, TeacherAnswer):
         return [*lines, f"status: {end.label_status}"]
     return [*lines, "the next answer is still to come"]
+
+
+def _asked(request: ChatRequest) -> str:
+    """What a request was for, where it was not for a passage by itself."""
+    if not request.num_listed:
+        return ", whether a JSON schema is kept to" if request.fields else ""
+    return f", to {request.num_listed} passages{' as scores' if request.fields else ''}"
 
 
 def _final_order(labelled: RankingExample | None) -> list[str]:

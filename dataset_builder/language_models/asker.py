@@ -17,6 +17,7 @@ from dataset_builder.language_models.completion import outcome_of, read_completi
 from dataset_builder.language_models.dialect import ServerDialect
 from dataset_builder.language_models.faults import Meaning, ServerFault, fault_in
 from dataset_builder.language_models.ledger import DONE, LOST
+from dataset_builder.language_models.notes import note
 from dataset_builder.language_models.openai_server import OpenAIServer, fatal_error
 from dataset_builder.language_models.pace import Pace
 from dataset_builder.language_models.rate_limit import Gate, RateLimit, pause_of, retry_after
@@ -68,29 +69,42 @@ class Asker:
         async with asking:
             self._tally.begin()
             answer = self._known(request) or await self._ask(request)
+            if _is_aside(request, answer):
+                self._tally.forget()
         self._budget.use(request, answer)
         self._pace.ask()
         return answer
 
+    def stop(self, failure: InputError) -> None:
+        """Begin no new call."""
+        self._failure = self._failure or failure
+        self._stop.set()
+
     def _known(self, request: ChatRequest) -> ChatAnswer | None:
-        """A rejection by an earlier run may not hold for the server as it is now; asking again costs nothing."""
+        """A rejection by an earlier run may not hold for the server as it is now; asking again costs nothing, but
+        where the conversation went another way, what was paid on it would be paid again."""
         self._cache.look()
         known = self._cache.get(request)
-        if known is None or known.outcome is not Outcome.REJECTED or request.key in self._rejected_now:
+        if known is None or known.outcome is not Outcome.REJECTED or request.has_fallback:
             return known
-        return None
+        return known if request.key in self._rejected_now else None
 
     async def _ask(self, request: ChatRequest) -> ChatAnswer:
         try:
             answer = await self._outcome(request)
             if answer.outcome is Outcome.REJECTED:
                 self._rejected_now.add(request.key)
-                self._tally.reject(answer)
+                self._reject(request, answer)
             return answer
         except InputError as failure:
-            self._failure = self._failure or failure
-            self._stop.set()
+            self.stop(failure)
             raise
+
+    def _reject(self, request: ChatRequest, answer: ChatAnswer) -> None:
+        if not _is_aside(request, answer):
+            self._tally.reject(answer, bool(request.fields))
+        elif _is_probe(request):
+            note(f"{self._server.name} takes no JSON schema ({answer.rejection}); it is asked for text")
 
     async def _outcome(self, request: ChatRequest) -> ChatAnswer:
         retries = tenacity.AsyncRetrying(
@@ -103,11 +117,11 @@ class Asker:
         try:
             return await retries(self._try, request)
         except ServerFault as fault:
-            answer = self._final(fault)
+            answer = self._final(request, fault)
         self._cache.put(request.key, request.model, answer)
         return answer
 
-    def _final(self, fault: ServerFault) -> ChatAnswer:
+    def _final(self, request: ChatRequest, fault: ServerFault) -> ChatAnswer:
         """What a fault that stays makes of the request.
 
         Raises:
@@ -116,7 +130,8 @@ class Asker:
         answer = outcome_of(fault)
         if answer is not None:
             return answer
-        if fault.meaning is Meaning.FATAL or not self._is_alive():
+        only_this = self._is_alive() or (_is_probe(request) and fault.status > 0)
+        if fault.meaning is Meaning.FATAL or not only_this:
             raise fatal_error(fault, self._server)
         self._answered_since_given_up = False
         return ChatAnswer("", rejection=f"failed {self._server.max_retries + 1} times: {fault.words}")
@@ -204,6 +219,16 @@ class Asker:
             return
         if self._failure is not None:
             raise self._failure
+
+
+def _is_probe(request: ChatRequest) -> bool:
+    return request.has_fallback and not request.num_listed
+
+
+def _is_aside(request: ChatRequest, answer: ChatAnswer) -> bool:
+    """Whether it says nothing of the pools: of a probe, and of a rejection after which another way is gone."""
+    goes_on = answer.outcome is Outcome.REJECTED and not answer.too_long
+    return _is_probe(request) or (request.has_fallback and goes_on)
 
 
 def _parsed(text: str) -> object:

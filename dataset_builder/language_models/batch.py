@@ -170,11 +170,12 @@ class BatchModel(LanguageModel):
         batch_id = submission.batch_id or _find_batch(client, file)
         if batch_id:
             rejected = self._store(client, self._wait(client, batch_id), file, this)
+        has_schema = self._files.has_schema(file)
         self._files.note(Submission(file, "collected", batch_id))
         self.budget.ledger.drop([self._files.batch(file)])
         (self._files.folder / file).unlink(missing_ok=True)
         for answer in rejected:
-            self._tally.reject(answer)
+            self._tally.reject(answer, has_schema)
 
     def _wait(self, client: openai.OpenAI, batch_id: str) -> Batch:
         with tqdm(desc=f"batch {batch_id}", unit="answer") as progress:

@@ -71,6 +71,15 @@ class BatchFiles:
         rows = map(json.loads, path.read_bytes().splitlines()) if path.is_file() else ()
         return {row["custom_id"]: row["body"] for row in rows}
 
+    def has_schema(self, requests: str) -> bool:
+        """Whether the requests of a file demand a JSON schema; the first tells, as all of a build are alike."""
+        path = self.folder / requests
+        if not path.is_file():
+            return False
+        with path.open("rb") as lines:
+            first = lines.readline()
+        return bool(first) and "response_format" in json.loads(first)["body"]
+
     def note(self, submission: Submission) -> None:
         """Write the state file anew, aside and renamed, on the disk before we go on."""
         state = {**self.submissions(), submission.requests: submission}

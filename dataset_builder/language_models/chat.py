@@ -37,13 +37,17 @@ class Sampling:
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One request. `num_listed`: how many ids to list, 0 for any other answer; with `fields`, a JSON schema
-    demands an object with an integer in each of them."""
+    demands an object with an integer in each of them.
+
+    `has_fallback`: its conversation goes on without an answer where it is rejected, and another way after that.
+    """
 
     model: str
     messages: tuple[Message, ...]
     num_listed: int = 0
     sampling: Sampling = Sampling()
     fields: tuple[str, ...] = ()
+    has_fallback: bool = False
 
     def payload(self) -> dict[str, object]:
         """The body for `/v1/chat/completions`, as we wish it; `Dialect` spells it as a server takes it."""

@@ -60,7 +60,8 @@ class LiveModel(LanguageModel):
                         yield await talks.popleft()
                 while talks:
                     yield await talks.popleft()
-            except InputError:
+            except InputError as failure:
+                asker.stop(failure)
                 # What is in flight is being paid: take it in. No new call is begun after a failure.
                 await asyncio.gather(*talks, return_exceptions=True)
                 raise

@@ -22,8 +22,12 @@ class Tally:
         """A request is made, and perhaps answered from the cache."""
         self._begun += 1
 
-    def reject(self, answer: ChatAnswer) -> None:
-        """A request was rejected.
+    def forget(self) -> None:
+        """A request that was begun does not count."""
+        self._begun -= 1
+
+    def reject(self, answer: ChatAnswer, has_schema: bool = False) -> None:
+        """A request was rejected. `has_schema`: which demanded a JSON schema.
 
         Raises:
             InputError: where most are. Of those that are too long, where shorter passages help in no case.
@@ -39,6 +43,7 @@ class Tally:
             f"{self._server} rejects {{}} of {self._begun} requests, the last one with: {answer.rejection}"
         )
         if self._rejected >= FEWEST_REJECTED and self._rejected > MOST * self._begun:
-            raise InputError(where.format(self._rejected))
+            mend = "; where that is for its JSON schema, give --answer_format text" if has_schema else ""
+            raise InputError(where.format(self._rejected) + mend)
         if self._too_long >= FEWEST_REJECTED and self._too_long > MOST_TOO_LONG * self._begun:
             raise InputError(f"{where.format(self._too_long)}; lower --max_words or --window_size")

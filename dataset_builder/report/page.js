@@ -240,6 +240,7 @@ function turnPart(turn, detail) {
   const content = make("div", {},
     make("p", { class: "quiet" }, `${prompt} prompt and ${completion} answer tokens${turn.finish_reason ? `; finished: ${turn.finish_reason}` : ""}`),
     turn.refusal ? make("p", {}, `Refused: ${turn.refusal}`) : null,
+    turn.rejection ? make("p", {}, `Rejected: ${turn.rejection}`) : null,
     make("span", { class: "quiet" }, "The answer as it came"), make("pre", { tabindex: "0", "aria-label": "The answer as it came" }, turn.text || "(empty)"));
   if (!single) {
     content.append(make("span", { class: "quiet" }, turn.order.length ? "Read as, best first" : "No order was read. Shown were"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate
 from math import isfinite, nan
 
 from dataset_builder.language_models.answer_cache import AnswerCache
@@ -34,6 +35,7 @@ class Turn:
     shown: tuple[int, ...]
     text: str
     refusal: str
+    rejection: str
     finish_reason: str
     tokens: tuple[int, int]
     status: str = ""
@@ -71,6 +73,7 @@ def _listwise(
     watched = _WatchedPrompt(**asdict(method.prompt))
     exchanges, end = replay(ranking(replace(method, prompt=watched), pool), answers)
     places = {found.passage.docid: index for index, found in enumerate(pool.passages)}
+    exchanges = [exchange for exchange in exchanges if exchange.request.num_listed]  # others show no passage
     windows = [watched.shown[exchange.request.messages] for exchange in exchanges]
     return _turns(exchanges, [tuple(places[passage.docid] for passage in window) for window in windows]), end
 
@@ -79,7 +82,8 @@ def _pointwise(
     method: RankingMethod, pool: RankingExample, answers: AnswerCache
 ) -> tuple[Iterator[Turn], ChatRequest | TeacherAnswer]:
     exchanges, end = replay(ranking(method, pool), answers)
-    return _turns(exchanges, [(index,) for index in range(len(exchanges))]), end
+    answered = accumulate((not exchange.answer.rejection for exchange in exchanges), initial=0)
+    return _turns(exchanges, [(place,) for place, _ in zip(answered, exchanges, strict=False)]), end
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,11 @@ class _WatchedPrompt(ListwisePrompt):
 
     shown: dict[tuple[Message, ...], tuple[Passage, ...]] = field(default_factory=dict)
 
-    def messages(self, query: str, passages: Sequence[Passage], attempt: int = 1) -> tuple[Message, ...]:
+    def messages(
+        self, query: str, passages: Sequence[Passage], attempt: int = 1, structured: bool = False
+    ) -> tuple[Message, ...]:
         """See `ListwisePrompt.messages`."""
-        messages = ListwisePrompt.messages(self, query, passages, attempt)
+        messages = ListwisePrompt.messages(self, query, passages, attempt, structured)
         self.shown[messages] = tuple(passages)
         return messages
 
@@ -107,7 +113,8 @@ def _turns(exchanges: Sequence[Exchange], shown: Sequence[tuple[int, ...]]) -> I
             attempt,
             passages,
             shortened(answer.text, MAX_ANSWER_CHARACTERS),
-            answer.refusal or answer.rejection,
+            answer.refusal,
+            answer.rejection,
             answer.finish_reason,
             (answer.prompt_tokens, answer.completion_tokens),
         )
@@ -120,7 +127,9 @@ def _read(turn: Turn, exchange: Exchange) -> Turn:
         candidates = exchange.answer.first_token
         worth = log_odds(candidates) if candidates else nan
         return replace(turn, log_odds=worth if isfinite(worth) else None)
-    permutation = read_answer(exchange.answer, len(turn.shown))
+    if turn.rejection:
+        return replace(turn, status="rejected")
+    permutation = read_answer(exchange.answer, len(turn.shown), bool(exchange.request.fields))
     listed = (place for place in permutation.order or () if place not in permutation.missing)
     return replace(
         turn,

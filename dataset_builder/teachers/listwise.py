@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Sampling
-from dataset_builder.language_models.conversation import Conversation
+from dataset_builder.language_models.conversation import Conversation, Rejection
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.aggregation import aggregate
 from dataset_builder.teachers.llm_teacher import Ranking
 from dataset_builder.teachers.permutation import Permutation, parse_permutation
 from dataset_builder.teachers.prompt import ANSWER_FORMATS, AUTO, JSON, TEXT, ListwisePrompt
-from dataset_builder.teachers.scored_answer import parse_scores, score_fields, takes_schema
+from dataset_builder.teachers.scored_answer import parse_scores, schema_probe, score_fields, takes_schema
 from dataset_builder.teachers.sliding_window import STEP, WINDOW_SIZE, sort_in_windows
 from retrieval.errors import InputError
 from retrieval.records import Passage
@@ -130,19 +130,50 @@ def _order_of(
     query: str, shown: Sequence[Passage], settings: ListwiseSettings, structured: bool
 ) -> Conversation[Permutation]:
     """Ask until an answer gives an order, at most `settings.attempts` times; where the format is ours to choose, the
-    last times in the text form."""
+    last times in the text form, and all after a request with a schema is rejected."""
     status = "unusable"
     for attempt in range(1, settings.attempts + 1):
         if settings.answer_format == AUTO and attempt > STRUCTURED_ATTEMPTS:
             structured = False
-        messages = settings.prompt.messages(query, shown, attempt, structured)
-        fields = score_fields(len(shown)) if structured else ()
-        answer = yield ChatRequest(settings.model, messages, len(shown), settings.sampling, fields)
+        try:
+            answer = yield _request(query, shown, settings, attempt, structured)
+        except Rejection as rejection:
+            if not structured or rejection.too_long:
+                raise
+            yield from _check_schema(settings, rejection)
+            structured, status = False, "rejected"
+            continue
         permutation = read_answer(answer, len(shown), structured)
         if permutation.order is not None:
             return permutation
         status = permutation.status
     raise _NoOrder(status)
+
+
+def _request(
+    query: str, shown: Sequence[Passage], settings: ListwiseSettings, attempt: int, structured: bool
+) -> ChatRequest:
+    messages = settings.prompt.messages(query, shown, attempt, structured)
+    fields = score_fields(len(shown)) if structured else ()
+    has_fallback = structured and settings.answer_format == AUTO
+    return ChatRequest(settings.model, messages, len(shown), settings.sampling, fields, has_fallback)
+
+
+def _check_schema(settings: ListwiseSettings, rejection: Rejection) -> Conversation[None]:
+    """Where a schema is demanded, find out whether `rejection` is for the schema or for this request, and raise it.
+
+    Raises:
+        InputError: where the server takes no schema at all.
+    """
+    if settings.answer_format == AUTO:
+        return
+    try:
+        yield schema_probe(settings.model, settings.sampling)
+    except Rejection as of_probe:
+        raise InputError(
+            f"the server of {settings.model} takes no JSON schema ({of_probe}); give --answer_format text"
+        ) from None
+    raise rejection
 
 
 def read_answer(answer: ChatAnswer, num_passages: int, structured: bool = False) -> Permutation:

@@ -33,27 +33,40 @@ class RankingMethod(Protocol):
 def ranking(method: RankingMethod, example: RankingExample) -> Ranking:
     """The conversation that ranks the example's pool as `method` says.
 
-    Where a prompt is too long it is asked again with each passage cut to half of what was shown; the answers before
-    it stand. A pool whose request is rejected all the same, or for another reason, gets no order: `rejected`.
+    What the method does not make up for itself ends here: where a prompt is too long it is asked again with each
+    passage cut to half of what was shown; the answers before it stand. A pool whose request is rejected all the same,
+    or for another reason, gets no order: `rejected`.
     """
-    answers: list[ChatAnswer] = []
+    answers: list[ChatAnswer | Rejection] = []
     for _ in range(CUTS + 1):
         step: ChatRequest | None = None
         try:
             talk = method.begin(example)
             step = next(talk)
             for answer in answers:
-                step = talk.send(answer)
+                step = _reply(talk, answer)
             while True:
-                answers.append((yield step))
-                step = talk.send(answers[-1])
+                answers.append((yield from _outcome(step)))
+                step = _reply(talk, answers[-1])
         except StopIteration as done:
             return done.value
         except Rejection as rejection:
             if not rejection.too_long or step is None:
                 break
+            answers.pop()
             example = _cut(example, _longest_shown(step, example) // 2)
     return TeacherAnswer(None, "rejected")
+
+
+def _outcome(request: ChatRequest) -> Conversation[ChatAnswer | Rejection]:
+    try:
+        return (yield request)
+    except Rejection as rejection:
+        return rejection
+
+
+def _reply(talk: Ranking, answer: ChatAnswer | Rejection) -> ChatRequest:
+    return talk.throw(answer) if isinstance(answer, Rejection) else talk.send(answer)
 
 
 def _longest_shown(request: ChatRequest, example: RankingExample) -> int:

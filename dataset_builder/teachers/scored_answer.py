@@ -9,7 +9,7 @@ import math
 from collections import Counter
 
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Message, Sampling
-from dataset_builder.language_models.conversation import Conversation
+from dataset_builder.language_models.conversation import Conversation, Rejection
 from dataset_builder.teachers.answer_text import without_reasoning
 from dataset_builder.teachers.permutation import Permutation, parse_permutation
 
@@ -31,15 +31,22 @@ def score_fields(num_passages: int) -> tuple[str, ...]:
 def takes_schema(model: str, sampling: Sampling) -> Conversation[bool]:
     """Whether the server of `model` keeps to a JSON schema; a refused, empty or broken answer is asked for again."""
     for attempt in range(1, ATTEMPTS + 1):
-        prompt = _PROBE if attempt == 1 else f"{_PROBE}\n\nThis is request {attempt}."
-        answer = yield ChatRequest(
-            model, (Message("user", prompt),), sampling=sampling, fields=score_fields(2)
-        )
+        try:
+            answer = yield schema_probe(model, sampling, attempt, has_fallback=True)
+        except Rejection:
+            return False
         if _scores(answer.text, 2) is not None:
             return True
-        if answer.rejection:
-            return False
     return False
+
+
+def schema_probe(model: str, sampling: Sampling, attempt: int = 1, has_fallback: bool = False) -> ChatRequest:
+    """A short request under a schema, the same for all pools, which only a server without schemas rejects."""
+    prompt = _PROBE if attempt == 1 else f"{_PROBE}\n\nThis is request {attempt}."
+    message = Message("user", prompt)
+    return ChatRequest(
+        model, (message,), sampling=sampling, fields=score_fields(2), has_fallback=has_fallback
+    )
 
 
 def parse_scores(answer: ChatAnswer, num_passages: int) -> Permutation:

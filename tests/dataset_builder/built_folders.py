@@ -20,7 +20,12 @@ def settings_of(root, **changes):
     corpus = root.parent / "planets.jsonl"
     corpus.parent.mkdir(parents=True, exist_ok=True)
     corpus.write_text("".join(json.dumps({"_id": d, "text": t}) + "\n" for d, t in PLANETS))
-    wanted = {"corpus": str(corpus), "num_queries": 4, "query_types": ["cropped"], "output_dir": str(root)}
+    wanted: dict[str, str | int | float | bool | list[str] | None] = {
+        "corpus": str(corpus),
+        "num_queries": 4,
+        "query_types": ["cropped"],
+        "output_dir": str(root),
+    }
     return load_profile("offline", wanted | {"teacher": "openai:gpt-4o-mini"} | changes)
 
 
@@ -49,7 +54,8 @@ def begin_folder(root, pools, without_pool=(), **changes):
 def ask(folder, settings, pools, texts):
     """Label the pools with a model that says `texts`, one after the other, until it has no more to say."""
     method = ranking_method(TeacherName.parse(settings.teacher), settings)
-    texts, done = iter(texts), []
+    texts = iter(texts)
+    done: list[RankingExample] = []
     with AnswerCache(folder.answers) as cache:
         for each in pools:
             _, end = replay(method.begin(each), cache)

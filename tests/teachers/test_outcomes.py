@@ -161,6 +161,58 @@ def test_parameters_that_a_model_refuses_are_found_out_once(build, serve, pools)
     assert sum(stand_in.asked.values()) == 2 + 8
 
 
+AUTO = ListwiseSettings("gpt-4o-mini", answer_format="auto")
+JSON = ListwiseSettings("gpt-4o-mini", answer_format="json")
+SCHEMALESS = {"refuses": ("response_format",)}
+
+
+@pytest.mark.parametrize("how", [{}, SCHEMALESS, {"script": ["500"] * 3}])
+def test_what_a_server_can_do_is_asked_once_by_all_conversations_and_runs(build, pools, how):
+    stand_in = StandIn(delay=0.05, **how)
+    assert statuses(build(stand_in, AUTO, concurrency=16, max_retries=2).label(pools(20))) == ["ok"] * 20
+    asked = sum(stand_in.asked.values())
+    assert asked == (1 + 40 if how != {"script": ["500"] * 3} else 3 + 40)
+    assert statuses(build(stand_in, AUTO, concurrency=16).label(pools(20))) == ["ok"] * 20
+    assert sum(stand_in.asked.values()) == asked
+    assert set(stand_in.answered.values()) == {1}
+
+
+def test_a_schema_that_is_rejected_for_a_window_asks_it_in_text_and_drops_no_pool(build, pools):
+    stand_in = StandIn(script=[None, *["no_schema"] * 15])
+    labelled = list(build(stand_in, AUTO, concurrency=16).label(pools(15, num_passages=5)))
+    assert statuses(labelled) == ["ok"] * 15
+    assert sum(stand_in.asked.values()) == 1 + 15 + 15
+
+
+def test_rejected_pools_are_counted_also_where_a_schema_was_tried_first(build, pools):
+    stand_in = StandIn(script=[None], fault_rate=1.0, faults=("invalid_prompt",))
+    with pytest.raises(InputError, match=r"rejects 10 of 10 requests.*Invalid prompt"):
+        list(build(stand_in, AUTO, concurrency=1).label(pools(30)))
+
+
+@pytest.mark.parametrize(("number", "concurrency"), [(1, 1), (40, 16)])
+def test_a_schema_that_is_demanded_of_a_server_without_ends_the_build_and_names_the_flag(
+    build, pools, number, concurrency
+):
+    stand_in = StandIn(**SCHEMALESS)
+    with pytest.raises(InputError, match=r"response_format.*--answer_format text") as failure:
+        list(build(stand_in, JSON, concurrency=concurrency).label(pools(number)))
+    assert "\n" not in str(failure.value)
+    assert not stand_in.answered
+
+
+def test_a_prompt_that_is_rejected_under_a_demanded_schema_drops_its_pool_alone(build, pools):
+    stand_in = StandIn(script=[None, None, "invalid_prompt"])
+    assert statuses(build(stand_in, JSON, concurrency=1).label(pools(3))) == ["ok", "rejected", "ok"]
+
+
+def test_a_prompt_that_is_too_long_is_cut_also_behind_a_rejected_probe(build, pools):
+    stand_in = StandIn(context=1000, **SCHEMALESS)
+    (labelled,) = build(stand_in, AUTO).label([lengthened(pools(1)[0], 25)])
+    assert labelled.label_status == "ok"
+    assert stand_in.served["refused_parameter"] == 1
+
+
 def test_a_server_that_allows_fewer_calls_is_waited_for(build, pools):
     stand_in = StandIn(requests_per_minute=5, minute=1.0, retry_after="0.6")
     labelled = list(build(stand_in, concurrency=16, max_retries=1).label(pools(10, num_passages=5)))
