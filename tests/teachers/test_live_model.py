@@ -23,7 +23,7 @@ from retrieval.errors import InputError
 def teacher(serve, cache, settings):
     def make(stand_in, max_cost=None, concurrency=4, settings=settings, **server):
         budget = Budget(cache, settings.model, Price.of(settings.model), max_cost)
-        where = OpenAIServer(serve(stand_in), **{"timeout": 1.0, **server})
+        where = OpenAIServer(serve(stand_in), **{"timeout": 30.0, **server})
         return LLMTeacher(settings, LiveModel(cache, budget, where, concurrency))
 
     return make
@@ -79,16 +79,16 @@ def test_whether_the_server_keeps_to_a_schema_is_found_out_once_and_replayed(
 def test_no_fault_loses_a_query(teacher, pools, expected, settings, fault):
     stand_in = StandIn(script=[fault], hang=1.5)
     (example,) = pools(1)
-    (labelled,) = teacher(stand_in).label([example])
+    (labelled,) = teacher(stand_in, timeout=1.0).label([example])
     assert labelled.label_status == ("repaired" if fault == "repeats" else "ok")
     assert labelled.teacher_order == expected(example, settings)
     assert stand_in.served[fault] == 1
 
 
 def test_ten_percent_faults_lose_no_query_and_pay_nothing_twice(teacher, pools, expected, settings):
-    stand_in = StandIn(fault_rate=0.1, hang=1.2, seed=3)
+    stand_in = StandIn(fault_rate=0.1, hang=2.4, seed=3)
     examples = pools(60)
-    labelled = list(teacher(stand_in, concurrency=16).label(examples))
+    labelled = list(teacher(stand_in, concurrency=16, timeout=2.0).label(examples))
     assert [example.teacher_order for example in labelled] == [expected(each, settings) for each in examples]
     assert set(stand_in.answered.values()) == {1}
     assert sum(stand_in.served.values()) - stand_in.served["ok"] > 5
