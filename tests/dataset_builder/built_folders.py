@@ -25,6 +25,7 @@ def settings_of(root, **changes):
         "num_queries": 4,
         "query_types": ["cropped"],
         "output_dir": str(root),
+        "answer_format": "text",
     }
     return load_profile("offline", wanted | {"teacher": "openai:gpt-4o-mini"} | changes)
 

@@ -11,9 +11,11 @@ import pytest
 from dataset_builder.build.claim import read_settings
 from dataset_builder.build.folder import BuildFolder, write_examples
 from dataset_builder.commands.import_runs import Import, import_runs
+from dataset_builder.commands.inspection import describe_query
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.chat import ChatAnswer
+from dataset_builder.language_models.conversation import replay
 from dataset_builder.report.agreement import agreements
 from dataset_builder.report.build_so_far import open_build
 from dataset_builder.report.page import render_page, write_report
@@ -22,6 +24,7 @@ from dataset_builder.report.query_row import QueryRow, query_rows, rank_correlat
 from dataset_builder.report.windows import talk_with
 from dataset_builder.teacher_name import TeacherName
 from dataset_builder.teachers.choice import ranking_method
+from dataset_builder.teachers.llm_teacher import ranking
 from retrieval.errors import InputError
 from retrieval.records import Query
 from tests.dataset_builder.built_folders import ask, begin_folder, labelled_folder, pool, scored_folder
@@ -93,6 +96,39 @@ def test_a_shuffled_prompt_is_shown_in_the_order_that_the_model_saw(tmp_path):
         (turn,) = talk_with(method, pools[0], answers).turns
     assert turn.shown != (0, 1, 2, 3, 4)
     assert turn.order == turn.shown == done.teacher_order
+
+
+def test_scores_are_shown_as_the_order_they_give_and_what_finds_out_about_schemas_is_no_window(tmp_path):
+    scores = json.dumps({f"passage_{number}": number for number in range(1, 6)})
+    said = ['{"passage_1": 9, "passage_2": 1}', scores]
+    folder = labelled_folder(tmp_path / "build", [pool(1)], said, answer_format="auto")
+    method = ranking_method(TeacherName.parse("openai:gpt-4o-mini"), read_settings(folder))
+    with AnswerCache(folder.answers) as answers:
+        (turn,) = talk_with(method, pool(1), answers).turns
+    assert (turn.status, turn.order, turn.text) == ("ok", (4, 3, 2, 1, 0), scores)
+    described = describe_query(folder, "cropped-1", TeacherAccess())
+    assert 'answer 1, whether a JSON schema is kept to: {"passage_1": 9, "passage_2": 1}' in described
+    assert f"answer 2, to 5 passages as scores: {scores}" in described
+
+
+def test_a_rejected_window_says_why_and_the_text_form_follows(tmp_path):
+    folder, settings = begin_folder(tmp_path / "build", [pool(1)], answer_format="auto")
+    method = ranking_method(TeacherName.parse(settings.teacher), settings)
+    said = [
+        ChatAnswer('{"passage_1": 9, "passage_2": 1}'),
+        ChatAnswer("", rejection="too many fields"),
+        ChatAnswer("[2] > [1] > [3] > [4] > [5]"),
+    ]
+    with AnswerCache(folder.answers) as answers:
+        for answer in said:
+            _, request = replay(ranking(method, pool(1)), answers)
+            answers.put(request.key, request.model, answer)
+        talk = talk_with(method, pool(1), answers)
+    assert [(turn.status, turn.rejection) for turn in talk.turns] == [
+        ("rejected", "too many fields"),
+        ("ok", ""),
+    ]
+    assert talk.end == "ok"
 
 
 def test_a_pointwise_answer_shows_its_log_odds(tmp_path):
