@@ -37,12 +37,16 @@ def estimate(
     """What these conversations will still take, with every answer usable; nothing is sent.
 
     The very requests of a run are made; answers in the cache are used, a missing one is taken to be what its request
-    calls the simplest (`ChatRequest.assumed_answer`).
+    calls the simplest (`ChatRequest.assumed_answer`). A request that several make is paid once.
     """
+    counted: set[str] = set()
     queries = calls = prompt_tokens = completion_tokens = 0
     for conversation in conversations:
         queries += 1
         for request in _missing_requests(conversation, cache):
+            if request.key in counted:
+                continue
+            counted.add(request.key)
             prompt, completion = request.estimated_tokens
             calls += 1
             prompt_tokens += prompt

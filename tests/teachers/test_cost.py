@@ -38,6 +38,11 @@ def test_an_estimate_leaves_out_what_is_paid_and_counts_every_ranking(pools, set
     assert estimate(map(settings.begin, pools(5)), cache, None).cost is None
 
 
+def test_an_estimate_counts_once_what_all_pools_ask(pools, cache):
+    auto = ListwiseSettings("gpt-4o-mini", answer_format="auto")
+    assert estimate(map(auto.begin, pools(5)), cache, PRICE).calls == 1 + 10
+
+
 def test_the_cap_counts_what_earlier_runs_paid_and_names_the_mend(cache):
     cache.put("key", "m", ChatAnswer("", prompt_tokens=600_000))
     Budget(cache, "m", PRICE, max_cost=1.0).check()
