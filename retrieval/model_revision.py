@@ -1,6 +1,7 @@
 """What tells a model's weights from any others."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from retrieval.errors import InputError
@@ -17,22 +18,34 @@ def model_revision(name_or_path: str) -> str:
     """
     from transformers import PretrainedConfig
 
-    gguf = gguf_file(name_or_path)
-    if gguf is not None:
-        with gguf.open("rb") as file:
+    files = weight_files(name_or_path)
+    if gguf_file(name_or_path) is not None:
+        with files[0].open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    folder = Path(model_path(name_or_path))
-    if folder.is_dir():
-        return _digest(folder)
+    if Path(model_path(name_or_path)).is_dir():
+        return _digest(files)
     try:
         return str(PretrainedConfig.get_config_dict(name_or_path)[0]["_commit_hash"])
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"model {name_or_path} cannot be loaded ({str(error).splitlines()[0]})") from error
 
 
-def _digest(folder: Path) -> str:
+def weight_files(name_or_path: str) -> list[Path]:
+    """The files here that hold a model's weights, or say how to read them; none of a model on the Hub.
+
+    Raises:
+        InputError: for a GGUF file that is missing.
+    """
+    gguf = gguf_file(name_or_path)
+    if gguf is not None:
+        return [gguf]
+    folder = Path(model_path(name_or_path))
+    return sorted(path for pattern in WEIGHTS for path in folder.glob(pattern)) if folder.is_dir() else []
+
+
+def _digest(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in WEIGHTS for path in folder.glob(pattern)):
+    for path in files:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -15,13 +15,25 @@ from pathlib import Path
 from retrieval.batches import batched
 from retrieval.errors import InputError
 from retrieval.fields import without_half_surrogates
+from retrieval.language import ENGLISH
 from retrieval.records import Hit, Passage
+from retrieval.segmentation import words
 
 JAVA_VERSION_NEEDED = 21
 KEY_VARIABLE = "OPENAI_API_KEY"
 BATCH_SIZE = 1000
 SEARCH_THREADS = 2
 MAX_QUERY_TERMS = 2**31 - 1
+# Language → Lucene's analyser, by Anserini's name. Of other languages words are told apart at blanks, unstemmed.
+ANALYSERS = dict.fromkeys(("nb", "nn"), "no") | {
+    name: name
+    for name in (
+        "ar", "bn", "da", "de", "es", "fa", "fi", "fr", "hi", "hu", "id", "it", "ja", "ko", "nl", "no", "pl", "pt",
+        "ru", "sv", "te", "tr", "uk", "zh",
+    )
+}  # fmt: skip
+# Lucene needs for Thai what few Java runtimes have, and has nothing for the others: words are told apart before.
+SEGMENTED = ("th", "km", "lo", "my")
 
 
 @functools.cache
@@ -87,8 +99,9 @@ def _anserini_jar() -> str:
     return glob.glob(f"{spec.submodule_search_locations[0]}/resources/jars/anserini-*-fatjar.jar")[0]
 
 
-def build_lucene_index(passages: Iterable[Passage], index_dir: Path) -> None:
-    """Index `passages` (title and text) with Anserini's defaults and document vectors, aside and renamed."""
+def build_lucene_index(passages: Iterable[Passage], index_dir: Path, language: str = ENGLISH) -> None:
+    """Index `passages` (title and text) with Anserini's defaults for their language and document vectors, aside and
+    renamed."""
     start_jvm()
     from pyserini.index.lucene import LuceneIndexer
 
@@ -96,11 +109,19 @@ def build_lucene_index(passages: Iterable[Passage], index_dir: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.rmtree(index_dir, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
-    indexer = LuceneIndexer(args=["-index", str(unfinished), "-storeDocvectors"], threads=SEARCH_THREADS)
+    analyser = ["-language", ANALYSERS[language]] if language in ANALYSERS else []
+    arguments = ["-index", str(unfinished), "-storeDocvectors", *analyser]
+    indexer = LuceneIndexer(args=arguments, threads=SEARCH_THREADS)
     for batch in batched(passages, BATCH_SIZE):
-        indexer.add_batch_dict([{"id": passage.docid, "contents": passage.contents} for passage in batch])
+        indexer.add_batch_dict(
+            [{"id": passage.docid, "contents": _analysable(passage.contents, language)} for passage in batch]
+        )
     indexer.close()
     os.replace(unfinished, index_dir)
+
+
+def _analysable(text: str, language: str) -> str:
+    return " ".join(words(text, language)) if language in SEGMENTED else text
 
 
 def locate_index(name_or_path: str, num_passages: int) -> Path:
@@ -131,20 +152,26 @@ def locate_index(name_or_path: str, num_passages: int) -> Path:
 
 
 class BM25:
-    """BM25 over a Lucene index, with Anserini's defaults (k1 0.9, b 0.4). Ties are broken by docid."""
+    """BM25 over a Lucene index, with Anserini's defaults (k1 0.9, b 0.4). Ties are broken by docid.
+
+    `language`: the one that the index was built for.
+    """
 
     name = "bm25"
 
-    def __init__(self, index_dir: Path) -> None:
+    def __init__(self, index_dir: Path, language: str = ENGLISH) -> None:
         start_jvm()
         from pyserini.search.lucene import LuceneSearcher
 
+        self._language = language
         self._searcher = LuceneSearcher(str(index_dir))
+        if language in ANALYSERS:
+            self._searcher.set_language(ANALYSERS[language])
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The `k` best passages for each query. A query with no indexable word finds nothing."""
         query_ids = [str(number) for number in range(len(queries))]
-        texts = [without_half_surrogates(query) for query in queries]
+        texts = [_analysable(without_half_surrogates(query), self._language) for query in queries]
         found = self._searcher.batch_search(texts, query_ids, k=k, threads=SEARCH_THREADS)
         return [[Hit(hit.docid, hit.score) for hit in found.get(query_id, [])] for query_id in query_ids]
 
@@ -154,6 +181,6 @@ class BM25RM3(BM25):
 
     name = "bm25_rm3"
 
-    def __init__(self, index_dir: Path) -> None:
-        super().__init__(index_dir)
+    def __init__(self, index_dir: Path, language: str = ENGLISH) -> None:
+        super().__init__(index_dir, language)
         self._searcher.set_rm3()
