@@ -52,6 +52,11 @@ def _add_collections(group: argparse._ArgumentGroup) -> None:
         "and qrels/, in BEIR's layout",
     )
     add("--corpus", nargs="+", action=CorpusFlag, help=f"the passages, where a folder has none: {LAYOUTS}")
+    add(
+        "--language",
+        default="",
+        help="of a folder's passages, for BM25: en, de, zh, th, ...; found from a sample",
+    )
     add("--split", default="test", help="which qrels/SPLIT.tsv of a folder")
     add("--limit_queries", type=_positive, help="a quick look: only the first so many judged queries")
     add("--index", type=Path, help="a local Lucene index in place of Pyserini's download")

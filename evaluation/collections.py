@@ -38,6 +38,14 @@ class JudgedCollection:
     sha256: str
     relevant_from: int = 1
 
+    @property
+    def may_ask_passages(self) -> bool:
+        """Whether a passage of a query's id is that query: in BEIR's layout, and where Pyserini's command removes it.
+
+        Elsewhere queries and passages are numbered apart (MS MARCO).
+        """
+        return not isinstance(self.corpus, PrebuiltCorpus) or self.corpus.removes_queries
+
 
 def is_prebuilt(name: str) -> bool:
     """Whether `name` is a collection of Pyserini's tables, and not a folder here."""

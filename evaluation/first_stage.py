@@ -2,16 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.collections import JudgedCollection
+from evaluation.own_passages import OthersOnly, without_own_passages
 from evaluation.prebuilt import PrebuiltCorpus
 from evaluation.settings import BM25_NAME
 from retrieval.corpus import corpus_files, read_corpus
 from retrieval.errors import InputError
+from retrieval.language import ENGLISH, language_of
 from retrieval.model_revision import model_revision
 from retrieval.passage_store import DuplicateDocid, PassageStore
+from retrieval.records import Hit
 from retrieval.retrievers import Retriever
 from retrieval.retrievers.dense import DenseRetriever, build_faiss_index, cosine_encoder
 from retrieval.retrievers.lucene import BM25, build_lucene_index
@@ -26,12 +30,14 @@ class Candidates:
     """The passages to rerank. `run`: each query's, in trec_eval's order. `texts`: docid → contents.
 
     `found`: the run before the passages that the collection lacks were left out.
+    `num_own`: queries whose own passage was found and left out.
     """
 
     name: str
     run: Run
     texts: dict[str, str]
     found: Run
+    num_own: int = 0
 
     @property
     def sha256(self) -> str:
@@ -40,13 +46,17 @@ class Candidates:
         return hashlib.sha256(json.dumps([listed, sorted(self.texts.items())]).encode()).hexdigest()
 
 
-def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Candidates:
-    """The best `top_k` passages of each judged query. Those of a run file that the collection lacks are left out.
+def retrieve(
+    collection: JudgedCollection, first_stage: str, top_k: int, work: Path, language: str = ""
+) -> Candidates:
+    """The best `top_k` passages of each judged query, without the query's own. Those of a run file that the collection
+    lacks are left out.
 
     Args:
         first_stage: a run file; for a folder `bm25`, `cosine:BI-ENCODER` or `splade:MODEL`, for a collection of
             Pyserini's what `PrebuiltCorpus.search` takes.
         work: folder of indexes and stored passages, reused by a second call.
+        language: of a folder's passages, for BM25; "" finds it from a sample.
 
     Raises:
         InputError: for a run that cannot be read, or that holds none of the queries or none of the passages.
@@ -59,10 +69,13 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
         assert isinstance(collection.corpus, str)
         is_run = first_stage != BM25_NAME and not first_stage.startswith((COSINE, SPLADE))
         folder = work / _key(collection.corpus)
-        run = (
-            _folders_run(first_stage) if is_run else _search(collection, first_stage, passages, top_k, folder)
-        )
-    found = {query_id: run[query_id][:top_k] for query_id in collection.queries if run.get(query_id)}
+        if is_run:
+            run = _folders_run(first_stage)
+        else:
+            retriever = _open(first_stage, passages, folder, language)
+            run = _search(collection, retriever, top_k)
+    others = of_queries(run, collection)
+    found = {query_id: hits[:top_k] for query_id, hits in others.run.items() if hits}
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
     name = Path(first_stage).stem if is_run else _model_name(first_stage)
@@ -72,7 +85,14 @@ def retrieve(collection: JudgedCollection, first_stage: str, top_k: int, work: P
         raise InputError(f"first stage {first_stage} has none of the passages of {collection.name}")
     texts = {passage.docid: passage.contents for passage in passages.get(known)}
     kept = {query_id: [hit for hit in hits if hit.docid in texts] for query_id, hits in found.items()}
-    return Candidates(name, {query_id: hits for query_id, hits in kept.items() if hits}, texts, found)
+    run = {query_id: hits for query_id, hits in kept.items() if hits}
+    return Candidates(name, run, texts, found, others.num_own)
+
+
+def of_queries(run: Run, collection: JudgedCollection) -> OthersOnly:
+    """What `run` has for the judged queries, without their own passages."""
+    judged = {query_id: run[query_id] for query_id in collection.queries if query_id in run}
+    return without_own_passages(judged) if collection.may_ask_passages else OthersOnly(judged, 0)
 
 
 def _prebuilt(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Run:
@@ -105,15 +125,18 @@ def _folders_run(path: str) -> Run:
     return read_run(Path(path))
 
 
-def _search(
-    collection: JudgedCollection, first_stage: str, passages: PassageStore, top_k: int, folder: Path
-) -> Run:
-    retriever = _open(first_stage, passages, folder)
-    hits = retriever.search(list(collection.queries.values()), top_k)
+def _search(collection: JudgedCollection, retriever: Retriever, top_k: int) -> Run:
+    # One more than asked for: a query's own passage is among them, or else the last is cut before any reordering.
+    hits = retriever.search(list(collection.queries.values()), top_k + 1)
     return {
-        query_id: ordered({hit.docid: hit.score for hit in found})
+        query_id: ordered({hit.docid: hit.score for hit in _kept(found, query_id, top_k)})
         for query_id, found in zip(collection.queries, hits, strict=True)
     }
+
+
+def _kept(found: Sequence[Hit], query_id: str, top_k: int) -> Sequence[Hit]:
+    has_own = any(hit.docid == query_id for hit in found)
+    return found if has_own else found[:top_k]
 
 
 def _model_name(first_stage: str) -> str:
@@ -121,9 +144,9 @@ def _model_name(first_stage: str) -> str:
     return Path(model).name if Path(model).is_dir() else model
 
 
-def _open(first_stage: str, passages: PassageStore, folder: Path) -> Retriever:
+def _open(first_stage: str, passages: PassageStore, folder: Path, language: str) -> Retriever:
     if first_stage == BM25_NAME:
-        return _bm25(passages, folder)
+        return _bm25(passages, folder, language or language_of(passages))
     if first_stage.startswith(SPLADE):
         return _splade(first_stage.removeprefix(SPLADE), passages, folder)
     return _dense(first_stage.removeprefix(COSINE), passages, folder)
@@ -137,11 +160,11 @@ def _splade(model: str, passages: PassageStore, folder: Path) -> Splade:
     return Splade(index, encoder)
 
 
-def _bm25(passages: PassageStore, folder: Path) -> BM25:
-    index = folder / "lucene"
+def _bm25(passages: PassageStore, folder: Path, language: str) -> BM25:
+    index = folder / ("lucene" if language == ENGLISH else f"lucene-{language}")
     if not index.is_dir():
-        build_lucene_index(passages, index)
-    return BM25(index)
+        build_lucene_index(passages, index, language)
+    return BM25(index, language)
 
 
 def _dense(model: str, passages: PassageStore, folder: Path) -> DenseRetriever:

@@ -27,7 +27,10 @@ def missing_from(
         docids = [hit.docid for hits in run.values() for hit in hits]
         left_out = " and were left out" if position == 0 else ""
         said += [
-            (num_queries - len(run), f"of {num_queries} queries have no passage in {name} and count as 0."),
+            (
+                num_queries - sum(map(bool, run.values())),
+                f"of {num_queries} queries have no passage in {name} and count as 0.",
+            ),
             (_num_unknown(docids, passages), f"passages that {name} ranks are not in the corpus{left_out}."),
         ]
     return [f"{count:,} {what}" for count, what in said if count]

@@ -33,6 +33,11 @@ class PrebuiltCorpus:
         """The TREC judgments. Raises as `fetch_topics`."""
         return fetch_qrels(self.tabled)
 
+    @property
+    def removes_queries(self) -> bool:
+        """Whether its searches leave out the passage of the query's own id."""
+        return "--remove-query" in self.tabled.bm25.arguments
+
     def search(self, first_stage: str, queries: Mapping[str, str], top_k: int, work: Path) -> Run:
         """The first stage's passages of each query, by the command of Pyserini's table.
 

@@ -47,6 +47,11 @@ class Report:
         """System → `▲` or `▼` where its nDCG@10 differs significantly from the first stage's."""
         return {found.system: found.mark for found in self.comparisons}
 
+    @property
+    def num_own(self) -> int:
+        """Queries whose own passage was found, and left out."""
+        return max(result.system.num_own for result in self.results)
+
     def to_json(self) -> dict[str, object]:
         """Everything a model card needs to quote these figures."""
         return {
@@ -59,6 +64,7 @@ class Report:
             "seed": self.seed,
             "relevant_from": self.relevant_from,
             "notes": list(self.notes),
+            "own_passages_left_out": self.num_own,
             "systems": {result.system.name: _system_json(result) for result in self.results},
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
             "against": [asdict(comparison) for comparison in self.against],

@@ -16,6 +16,7 @@ from evaluation.score_cache import ScoreCache
 from evaluation.settings import EvaluationSettings
 from evaluation.systems import SystemRun, load_run, parse_named, rerank, split_name
 from retrieval.errors import InputError
+from retrieval.language import check_language
 from retrieval.trec_run import write_run
 
 
@@ -45,6 +46,8 @@ def evaluate(settings: EvaluationSettings) -> Evaluation:
         >>> for result in found.reports[0].results:
         ...     print(result.system.name, result.main)  # nDCG@10
     """
+    if settings.language:
+        check_language(settings.language)
     first_stages = _first_stages(settings)
     published = [] if settings.reference is None else load_published(settings.reference)
     collections = [_load(spec, settings) for spec in settings.collection]
@@ -66,9 +69,10 @@ def evaluate_collection(
 ) -> Report:
     """All systems on one collection; the first stage comes first and is the baseline."""
     indexes = settings.output_dir / "indexes"
-    candidates = retrieve(collection, first_stage, settings.top_k, indexes)
-    systems = [SystemRun(candidates.name, candidates.run), *_rerankers(collection, candidates, settings)]
-    runs = [load_run(spec, collection.queries) for spec in settings.run]
+    candidates = retrieve(collection, first_stage, settings.top_k, indexes, settings.language)
+    first = SystemRun(candidates.name, candidates.run, num_own=candidates.num_own)
+    systems = [first, *_rerankers(collection, candidates, settings)]
+    runs = [load_run(spec, collection) for spec in settings.run]
     systems += [run for run in runs if run is not None]
     _require_distinct([system.name for system in systems], "systems", "--model NAME=PATH")
     _require_baseline(settings.baseline, [system.name for system in systems])

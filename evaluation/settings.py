@@ -12,7 +12,7 @@ class EvaluationSettings:
     """Collections, systems and where the results go; `python -m evaluation --help` says what each field takes.
 
     `first_stage`: one for all collections, or one for each. `reference`: None prints no published figures, an empty
-    one those that are shipped.
+    one those that are shipped. `language`: of a folder's passages, for BM25; "" finds it from a sample.
     """
 
     collection: Sequence[str]
@@ -22,6 +22,7 @@ class EvaluationSettings:
     index: Path | None = None
     topics: Path | None = None
     qrels: Path | None = None
+    language: str = ""
     first_stage: Sequence[str] = (BM25_NAME,)
     top_k: int = 100
     model: Sequence[str] = ()

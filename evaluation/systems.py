@@ -2,13 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from evaluation.first_stage import COSINE, Candidates
+from evaluation.collections import JudgedCollection
+from evaluation.first_stage import COSINE, Candidates, of_queries
 from evaluation.score_cache import Pair, ScoreCache, Scorer
 from retrieval.errors import InputError
 from retrieval.model_files import model_path
@@ -26,6 +27,7 @@ class SystemRun:
     `num_cached`: how many of them were scored by an earlier call.
     `num_timed`, `seconds`: how many were timed when they were scored, and how long those took.
     `revision`: hash of the weights or of the run file, or the Hub's commit.
+    `num_own`: queries whose own passage the run had, and which was left out.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SystemRun:
     num_timed: int = 0
     seconds: float = 0.0
     revision: str = ""
+    num_own: int = 0
 
     @property
     def passages_per_second(self) -> float | None:
@@ -105,13 +108,12 @@ def load_scorer(model: str) -> Scorer:
         raise InputError(f"model {model} cannot be loaded ({str(error).splitlines()[0]})") from error
 
 
-def load_run(spec: str, queries: Collection[str]) -> SystemRun | None:
-    """A run file `NAME=PATH`, as it is, for these queries; None where it has none of them."""
+def load_run(spec: str, collection: JudgedCollection) -> SystemRun | None:
+    """A run file `NAME=PATH` for the judged queries, without their own passages; None where it has none of them."""
     name, path = parse_named(spec)
-    run = read_run(Path(path))
-    shared = {query_id: run[query_id] for query_id in queries if query_id in run}
+    others = of_queries(read_run(Path(path)), collection)
     revision = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return SystemRun(name, shared, revision=revision) if shared else None
+    return SystemRun(name, others.run, revision=revision, num_own=others.num_own) if others.run else None
 
 
 def _reranker(name: str) -> Scorer:

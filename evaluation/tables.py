@@ -147,11 +147,16 @@ def _notes(reports: Sequence[Report], published: Sequence[Published]) -> str:
 
 
 def _details_notes(report: Report) -> str:
+    own = (
+        f" Left out, as BEIR does: the passage that is the query itself (of {report.num_own} queries)."
+        if report.num_own
+        else ""
+    )
     return (
         f"p: of {MAIN_MEASURE}'s difference from {report.results[0].system.name}'s, randomization test, "
         "Holm-corrected. Interval: bootstrap over queries. Ties: by docid, descending, as trec_eval breaks them. "
         "judged@10: share of the top 10 that was judged. "
-        f"MRR, MAP and R count grades from {report.relevant_from}."
+        f"MRR, MAP and R count grades from {report.relevant_from}.{own}"
         + "".join(f" {note}" for note in report.notes)
     )
 
