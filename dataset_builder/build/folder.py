@@ -38,6 +38,21 @@ class BuildFolder:
         return self.build / "settings.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that builds here."""
+        return self.build / "lock"
+
+    @property
+    def holder(self) -> Path:
+        """Who that is."""
+        return self.build / "holder.txt"
+
+    @property
+    def of_no_build(self) -> tuple[Path, ...]:
+        """What may lie in `build/` where nothing is built: a lock, and answers that were paid for."""
+        return (self.lock, self.holder, self.answers)
+
+    @property
     def passages(self) -> Path:
         """The passage store."""
         return self.build / "passages.sqlite"

@@ -7,13 +7,17 @@ from pathlib import Path
 import yaml
 
 from retrieval.errors import InputError
+from retrieval.language import check_language
+from retrieval.queries import read_topics
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 SPLIT, UNION = "split", "union"
 # Queries that a model writes, which may have written past its passage.
 DOCT5QUERY, LLM_QUERY = "doct5query", "llm_query"
+# Queries of one's own, from a file or of imported runs.
+GIVEN = "given"
 WRITTEN_TYPES = (DOCT5QUERY, LLM_QUERY)
-QUERY_TYPES = ("cropped", DOCT5QUERY, "keywords", "given", LLM_QUERY)
+QUERY_TYPES = ("cropped", DOCT5QUERY, "keywords", GIVEN, LLM_QUERY)
 INDEX_KINDS = ("flat", "hnsw", "ivf")
 # How labels are asked for: open to change until the first is made.
 OF_LABELS = (
@@ -26,9 +30,11 @@ OF_LABELS = (
 class BuildSettings:
     """The settings of a build; each profile gives them all, and flags of the same names override it.
 
-    `query_types`: each in equal parts of `num_queries`, or `TYPE=NUMBER` of them. `num_passages`: pool size (the
-    paper: 30). `pool`: `split`, each query draws from one method in turn, or `union`, each pool interleaves all
-    methods. `test_fraction`: share of the source passages whose queries form the test split. `bm25_index`: a Lucene
+    `language`: of the corpus, an ISO 639 code; "" finds it from a sample. `queries`: a file of one's own queries, which
+    are the type `given`; at most its share of them. `query_types`: each in equal parts of `num_queries`, or
+    `TYPE=NUMBER` of them. `num_passages`: pool size (the paper: 30). `pool`: `split`, each query draws from one method
+    in turn, or `union`, each pool interleaves all methods. `test_fraction`: share of the source passages whose queries
+    form the test split; a query without a source passage stands for one. `bm25_index`: a Lucene
     index with the corpus's ids, a folder or a name of Pyserini's; by default one is built. `encoder`, `splade` to
     `doct5query`: Hub names or folders of models. `query_writer`: the language model of `llm_query`, named as a teacher
     is, and `query_prompt` a file with its instruction and examples. `consistency_retriever`: a written query is kept
@@ -49,6 +55,8 @@ class BuildSettings:
     test_fraction: float
     seed: int
     output_dir: str
+    language: str = ""
+    queries: str = ""
     pool: str = SPLIT
     bm25_index: str = ""
     splade: str = ""
@@ -79,6 +87,10 @@ class BuildSettings:
         if self.num_queries < 1:
             raise InputError(f"--num_queries is {self.num_queries}; at least 1 is needed")
         self.query_shares()
+        if self.queries and GIVEN not in self.query_shares():
+            raise InputError(f"--queries are of the type {GIVEN!r}; name it among --query_types")
+        if self.language:
+            check_language(self.language)
         if self.consistency_depth < 1:
             raise InputError(f"--consistency_depth is {self.consistency_depth}; at least 1 is needed")
         if self.num_passages < 2:
@@ -141,6 +153,8 @@ def load_profile(
 ) -> BuildSettings:
     """The settings of `profiles/{name}.yaml`, or of a YAML file, with `overrides` on top.
 
+    Queries of one's own stand in for a profile's, all of them, unless `overrides` say otherwise.
+
     Raises:
         InputError: for an unknown profile or setting, or a value out of range.
     """
@@ -149,6 +163,8 @@ def load_profile(
         known = ", ".join(sorted(profile.stem for profile in PROFILES.glob("*.yaml")))
         raise InputError(f"no profile {name!r}; give one of {known}, or a YAML file")
     settings = yaml.safe_load(path.read_text())
+    if "queries" in overrides:
+        settings |= {"query_types": [GIVEN], "num_queries": len(read_topics(Path(str(overrides["queries"]))))}
     try:
         return BuildSettings(**{**settings, **overrides})
     except TypeError as error:

@@ -25,6 +25,8 @@ def _or_none(kind: type[str] | type[int] | type[float]) -> Kind:
 
 SETTINGS: dict[str, tuple[Kind, str]] = {
     "corpus": (str, LAYOUTS),
+    "language": (str, "of the corpus: en, de, zh, ja, th, ...; found from a sample unless given"),
+    "queries": (str, "your own queries, a queries.jsonl or .tsv (id, text), in place of the profile's"),
     "num_queries": (int, "queries to draw, in equal parts for each query type"),
     "num_passages": (int, "passages a query (the paper: 30)"),
     "pool": (str, f"{SPLIT}: each query draws from one method, in turn; {UNION}: all methods interleaved"),
@@ -71,7 +73,7 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
 NOT_SENT = {"temperature": None, "max_tokens": None, "reasoning_effort": "", "thinking_budget": None}
 IMPORTED = ("num_passages", "test_fraction", "seed", "license")
 LISTS = {
-    "query_types": "cropped, doct5query, llm_query, keywords; llm_query=80 draws so many of that type",
+    "query_types": "cropped, doct5query, llm_query, keywords, given; llm_query=80 draws so many of that type",
     "retrievers": "bm25, splade, dragon, bm25_monot5, bm25_rm3, minilm, bm25_minilm",
     "ensemble": "its members, each TEACHER=WEIGHT or METHOD=WEIGHT: reranker:all-MiniLM-L6-v2=1 bm25=0.5",
     "exclude_queries": "queries.jsonl or .tsv of evaluation sets: queries that occur there are dropped",

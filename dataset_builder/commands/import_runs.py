@@ -6,15 +6,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dataset_builder.build.claim import claim_folder
+from dataset_builder.build.claim import Identity, claimed
 from dataset_builder.build.folder import BuildFolder, write_examples, write_lines, write_queries
-from dataset_builder.build.settings import BuildSettings
+from dataset_builder.build.meaning import setting_meanings
+from dataset_builder.build.settings import GIVEN, BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.dataset.distill20k import held_out_sources
 from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.pipeline.identity import begun_contents, corpus_content
 from dataset_builder.queries.sampler import QueryCounts
 from dataset_builder.ranking_example import RankingExample, RetrievedPassage
 from dataset_builder.teacher_name import RUN
+from retrieval.content import Contents
 from retrieval.corpus import read_corpus
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
@@ -22,7 +25,7 @@ from retrieval.queries import read_queries
 from retrieval.records import Passage, Query
 from retrieval.trec_run import Run, read_ranked_run
 
-QUERY_TYPE, RETRIEVER = "given", "run"
+QUERY_TYPE, RETRIEVER = GIVEN, "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,19 @@ def import_runs(wanted: Import) -> None:
     examples = list(_examples(runs, first_stage, texts, passages, wanted))
     held_out_sources((example.query for example in examples), wanted.test_fraction, wanted.seed)
     folder, settings = BuildFolder(Path(wanted.output_dir)), _settings(wanted, len(examples))
-    claim_folder(folder, settings)
-    PassageStore.build(folder.passages, passages.values())
+    contents = begun_contents(folder)
+    with claimed(folder, settings, _identity(wanted, settings, contents), contents.looked_at):
+        PassageStore.build(folder.passages, passages.values())
+        _write(folder, settings, examples)
+
+
+def _identity(wanted: Import, settings: BuildSettings, contents: Contents) -> Identity:
+    named = {"corpus": corpus_content(wanted.corpus, contents), "given queries": contents.of(wanted.queries)}
+    files = [*wanted.runs, *([wanted.first_stage] if wanted.first_stage else [])]
+    return setting_meanings(settings) | named | {"runs": [contents.of(path) for path in files]}
+
+
+def _write(folder: BuildFolder, settings: BuildSettings, examples: Sequence[RankingExample]) -> None:
     write_queries(folder.queries, (example.query for example in examples))
     write_lines(folder.query_counts, [{QUERY_TYPE: asdict(QueryCounts(kept=len(examples)))}])
     write_lines(folder.overlaps, [])

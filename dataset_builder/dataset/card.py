@@ -11,9 +11,8 @@ from huggingface_hub import DatasetCardData
 
 from dataset_builder.build.folder import BuildFolder, all_rankings
 from dataset_builder.build.settings import BuildSettings
+from dataset_builder.dataset.models import models_of
 from dataset_builder.language_models.access import TeacherAccess
-from dataset_builder.pools.methods import models_of_methods
-from dataset_builder.queries.drawing import models_of_queries
 from dataset_builder.queries.llm_query import QueryPrompt
 from dataset_builder.teacher_name import LISTWISE, TeacherName
 from dataset_builder.teachers.choice import teacher_column, teachers_of
@@ -21,7 +20,6 @@ from dataset_builder.teachers.costs import describe_cost
 from retrieval.corpus import corpus_name
 from retrieval.errors import InputError
 from retrieval.licences import licence_of
-from retrieval.model_files import gguf_file
 from retrieval.model_name import published_name
 from retrieval.model_revision import model_revision
 from retrieval.passage_store import PassageStore
@@ -119,27 +117,11 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
 def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:
     """Name, revision and licence of the corpus and of each model that this build uses."""
     corpus = corpus_name(settings.corpus)
-    names = dict.fromkeys(
-        [
-            *models_of_methods(settings),
-            *models_of_queries(settings),
-            *(name for each in teachers_of(settings) for name in each.weights),
-            *_writers(settings),
-        ]
-    )
     rows = [
         (corpus, "", corpus),
-        *((published_name(name), model_revision(name)[:12], name) for name in names),
+        *((published_name(name), model_revision(name)[:12], name) for name in models_of(settings)),
     ]
     return [(shown, revision, licence_of(name)) for shown, revision, name in rows]
-
-
-def _writers(settings: BuildSettings) -> list[str]:
-    """The model that wrote queries, if its weights were read here."""
-    if not settings.asked_writer:
-        return []
-    writer = TeacherName.parse(settings.asked_writer)
-    return [writer.model] if writer.weights or gguf_file(writer.model) else []
 
 
 def _lines(path: Path) -> list[dict[str, object]]:

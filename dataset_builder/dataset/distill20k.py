@@ -22,8 +22,8 @@ from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset.card import SPLITS, write_card
 from dataset_builder.dataset.features import FEATURES
 from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.queries.sampler import TooFewQueries
 from dataset_builder.ranking_example import RankingExample
-from retrieval.errors import InputError
 from retrieval.records import Query
 
 Row = dict[str, object]
@@ -201,7 +201,8 @@ def held_out_sources(queries: Iterable[Query], fraction: float, seed: int) -> se
     sources = list(dict.fromkeys(map(_source, queries)))
     count = round(fraction * len(sources))
     if fraction and not 0 < count < len(sources):
-        raise InputError(
-            f"{len(sources)} source passages cannot give a test split of {fraction:.0%}; raise --num_queries"
+        raise TooFewQueries(
+            f"{len(sources)} source passages cannot give a test split of {fraction:.0%}; raise --num_queries, or give "
+            "--test_fraction 0"
         )
     return set(random.Random(f"{seed} test split").sample(sources, count))

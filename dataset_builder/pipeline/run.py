@@ -3,15 +3,25 @@
 from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
-from dataset_builder.build.claim import claim_folder
+from dataset_builder.build.claim import Refused, claimed
 from dataset_builder.build.execution import SLURM, Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import BuildSettings
+from dataset_builder.dataset.card import write_card
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.executors import open_executor
-from dataset_builder.pipeline.stages import STAGES, DrawQueries, LabelPools
+from dataset_builder.pipeline.identity import begun_contents, build_identity, with_language
+from dataset_builder.pipeline.stages import (
+    STAGES,
+    DrawQueries,
+    IndexPassages,
+    LabelPools,
+    Stage,
+    StorePassages,
+)
 from dataset_builder.pools.methods import check_methods
 from dataset_builder.queries.drawing import check_queries, estimate_writing, writing_costs
+from dataset_builder.queries.sampler import TooFewQueries
 from dataset_builder.teachers.choice import teacher_column
 from dataset_builder.teachers.costs import estimate_labelling
 from dataset_builder.teachers.judged import Judged, judge_teacher
@@ -47,7 +57,22 @@ def build(
     check_queries(settings, access)
     judged.check(settings)
     execution.check()
-    claim_folder(folder, settings)
+    settings, contents = with_language(settings, folder), begun_contents(folder)
+    identity = build_identity(settings, contents)
+    with claimed(folder, settings, identity, contents.looked_at):
+        _run_stages(folder, settings, access, execution, judged, dry_run)
+        if folder.card.is_file() and f"license: {settings.license}\n" not in folder.card.read_text():
+            write_card(folder, settings, access)
+
+
+def _run_stages(
+    folder: BuildFolder,
+    settings: BuildSettings,
+    access: TeacherAccess,
+    execution: Execution,
+    judged: Judged,
+    dry_run: bool,
+) -> None:
     executor: PipelineExecutor | None = None
     for number, stage in enumerate(STAGES, start=1):
         if (
@@ -72,9 +97,19 @@ def build(
         print(f"[{number}/{len(STAGES)}] {stage.name}{by}{reused}", flush=True)
         if stage is LabelPools and judged.judged and not reused and execution.executor != SLURM:
             print(judge_teacher(folder, settings, access, judged), flush=True)
-        executor.run()
+        _run(executor, stage)
         if execution.executor != SLURM and executor.get_incomplete_ranks():
             raise InputError(
                 f"stage {stage.name} failed; its logs in {folder.logs(stage.name)}/logs say why. "
                 "The same command continues"
             )
+
+
+def _run(executor: PipelineExecutor, stage: type[Stage]) -> None:
+    """Run one stage. What is wrong with the corpus, its indexes or the number of queries refuses the build."""
+    try:
+        executor.run()
+    except InputError as error:
+        if stage in (StorePassages, IndexPassages) or isinstance(error, TooFewQueries):
+            raise Refused(str(error)) from error
+        raise

@@ -1,6 +1,7 @@
 """The stages of a build, each a datatrove `PipelineStep` that reads one kind of file and writes the next."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from datatrove.data import DocumentsPipeline
@@ -106,6 +107,10 @@ class DrawQueries(Stage):
             progress = tqdm(queries, total=self.settings.num_queries, desc="drawing queries", unit="query")
             write_queries(self.folder.queries, progress)
             write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
+        # Found out now, and not when the labels are paid for.
+        distill20k.held_out_sources(
+            read_queries(self.folder.queries), self.settings.test_fraction, self.settings.seed
+        )
 
 
 class FillPools(Stage):
@@ -124,15 +129,18 @@ class FillPools(Stage):
         if rank == 0:
             overlaps = pool_overlaps(retrievers, queries, self.settings.num_passages)
             write_lines(self.folder.overlaps, overlaps)
-        progress = tqdm(queries[rank::world_size], desc="filling pools", unit="query")
+        numbered = list(zip(_numbers(queries), queries, strict=True))
+        progress = tqdm(numbered[rank::world_size], desc="filling pools", unit="query")
         write_examples(self.folder.pools(rank), self._pools(iter(progress), retrievers))
 
-    def _pools(self, queries: Iterator[Query], retrievers: list[Retriever]) -> Iterator[RankingExample]:
+    def _pools(
+        self, queries: Iterator[tuple[int, Query]], retrievers: list[Retriever]
+    ) -> Iterator[RankingExample]:
         passages = PassageStore(self.folder.passages)
         if self.settings.pool == UNION:
             retrievers = [Interleaved(retrievers)]
-        for query in queries:
-            retriever = retrievers[_number(query) % len(retrievers)]
+        for number, query in queries:
+            retriever = retrievers[number % len(retrievers)]
             found = _retrieve(retriever, query, self.settings.num_passages, passages)
             if len(found) > 1:
                 yield RankingExample(query, retriever.name, found)
@@ -178,8 +186,12 @@ STAGES: tuple[type[Stage], ...] = (
 )
 
 
-def _number(query: Query) -> int:
-    return int(query.query_id.rsplit("-", 1)[1])
+def _numbers(queries: Sequence[Query]) -> Iterator[int]:
+    """Each query's place among those of its type, from 0."""
+    so_far: Counter[str] = Counter()
+    for query in queries:
+        yield so_far[query.query_type]
+        so_far[query.query_type] += 1
 
 
 def _retrieve(

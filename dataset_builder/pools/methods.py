@@ -49,7 +49,7 @@ METHODS: Mapping[str, Method] = {
         ("monot5",),
         lambda indexes: indexes.bm25_monot5,
     ),
-    "bm25_rm3": Method((LUCENE,), (), lambda indexes: BM25RM3(indexes.lucene)),
+    "bm25_rm3": Method((LUCENE,), (), lambda indexes: BM25RM3(indexes.lucene, indexes.language)),
     "minilm": Method((MINILM,), ("encoder",), lambda indexes: indexes.minilm),
     "bm25_minilm": Method(
         (LUCENE, MINILM), ("encoder",), lambda indexes: indexes.reranked("bm25_minilm", indexes.minilm)
@@ -100,7 +100,7 @@ def _prepare_lucene(folder: BuildFolder, settings: BuildSettings, passages: Pass
         locate_index(settings.bm25_index, len(passages))
     elif not folder.lucene.exists():
         progress = tqdm(passages, total=len(passages), desc="indexing with Lucene", unit="passage")
-        build_lucene_index(progress, folder.lucene)
+        build_lucene_index(progress, folder.lucene, settings.language)
 
 
 def open_retrievers(
@@ -119,6 +119,11 @@ class Indexes:
         self._folder = folder
         self._passages = PassageStore(folder.passages)
 
+    @property
+    def language(self) -> str:
+        """Of the passages, and of the Lucene index."""
+        return self._settings.language
+
     @cached_property
     def lucene(self) -> Path:
         """The folder of the Lucene index: the build's own, or the one that the settings name."""
@@ -128,7 +133,7 @@ class Indexes:
     @cached_property
     def bm25(self) -> BM25:
         """BM25, also the first stage of what is reranked."""
-        return BM25(self.lucene)
+        return BM25(self.lucene, self.language)
 
     @cached_property
     def minilm(self) -> DenseRetriever:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from retrieval.language import ENGLISH
 from retrieval.queries import read_query_texts
+from retrieval.segmentation import words
 
 NGRAM = 8
 _WORD = re.compile(r"\w+")
@@ -17,28 +19,30 @@ _WORD = re.compile(r"\w+")
 class ExcludedQueries:
     """Queries of evaluation sets; `query in excluded` says whether a query occurs among them."""
 
-    def __init__(self, queries: Iterable[str]) -> None:
-        texts = [_words(query) for query in queries]
-        self._whole = {tuple(sorted(words)) for words in texts}
-        self._ngrams = {ngram for words in texts for ngram in _ngrams(words)}
+    def __init__(self, queries: Iterable[str], language: str = ENGLISH) -> None:
+        self._language = language
+        texts = [_words(query, language) for query in queries]
+        self._whole = {tuple(sorted(text)) for text in texts}
+        self._ngrams = {ngram for text in texts for ngram in _ngrams(text)}
 
     @classmethod
-    def read(cls, paths: Iterable[str]) -> "ExcludedQueries":
+    def read(cls, paths: Iterable[str], language: str = ENGLISH) -> "ExcludedQueries":
         """The queries of files, as `read_query_texts` takes them.
 
         Raises:
             InputError: for a file that is missing or empty, or a line of another form.
         """
-        return cls(query for path in paths for query in read_query_texts(Path(path)))
+        return cls((query for path in paths for query in read_query_texts(Path(path))), language)
 
     def __contains__(self, query: object) -> bool:
-        words = _words(str(query))
-        return tuple(sorted(words)) in self._whole or any(ngram in self._ngrams for ngram in _ngrams(words))
+        text = _words(str(query), self._language)
+        return tuple(sorted(text)) in self._whole or any(ngram in self._ngrams for ngram in _ngrams(text))
 
 
-def _words(query: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(query.casefold()))
+def _words(query: str, language: str) -> tuple[str, ...]:
+    text = query.casefold()
+    return tuple(_WORD.findall(text) if language == ENGLISH else words(text, language))
 
 
-def _ngrams(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    return (words[start : start + NGRAM] for start in range(len(words) - NGRAM + 1))
+def _ngrams(text: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    return (text[start : start + NGRAM] for start in range(len(text) - NGRAM + 1))

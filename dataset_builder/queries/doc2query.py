@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import torch
 
 from retrieval.device import best_device, best_dtype
+from retrieval.language import ENGLISH
 from retrieval.records import Passage
+from retrieval.segmentation import first_words
 
 TOP_K = 10
 # Passages that are written for at once.
@@ -26,9 +28,10 @@ class DocT5Query:
     The same passages in the same batches give the same queries; on another device they may differ.
     """
 
-    def __init__(self, name_or_path: str) -> None:
+    def __init__(self, name_or_path: str, language: str = ENGLISH) -> None:
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+        self._language = language
         self._tokenizer = AutoTokenizer.from_pretrained(name_or_path)
         model = AutoModelForSeq2SeqLM.from_pretrained(name_or_path, dtype=best_dtype())
         self._model = model.to(best_device()).eval()
@@ -46,6 +49,5 @@ class DocT5Query:
                 **batch, do_sample=True, top_k=TOP_K, max_new_tokens=MAX_QUERY_TOKENS
             )
         queries = self._tokenizer.batch_decode(written, skip_special_tokens=True)
-        return [
-            " ".join(query.split()) if len(query.split()) >= MIN_QUERY_WORDS else None for query in queries
-        ]
+        counted = [first_words(query, MAX_QUERY_TOKENS, self._language) for query in queries]
+        return [query if num_words >= MIN_QUERY_WORDS else None for query, num_words in counted]

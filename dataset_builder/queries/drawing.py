@@ -3,9 +3,18 @@
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
-from dataset_builder.build.settings import DOCT5QUERY, LLM_QUERY, QUERY_TYPES, WRITTEN_TYPES, BuildSettings
+from dataset_builder.build.settings import (
+    DOCT5QUERY,
+    GIVEN,
+    LLM_QUERY,
+    QUERY_TYPES,
+    WRITTEN_TYPES,
+    BuildSettings,
+)
 from dataset_builder.language_models.access import TeacherAccess, check_language_model, open_language_model
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.cost import Estimate, estimate
@@ -14,13 +23,15 @@ from dataset_builder.queries.consistency import ConsistencyFilter
 from dataset_builder.queries.cropped import cropped_sentence
 from dataset_builder.queries.decontamination import ExcludedQueries
 from dataset_builder.queries.doc2query import WRITING_BATCH, DocT5Query
+from dataset_builder.queries.given import GivenQueries
 from dataset_builder.queries.keywords import Keywords
 from dataset_builder.queries.llm_query import WRITING_BATCH as LLM_WRITING_BATCH
 from dataset_builder.queries.llm_query import LLMQueries, QueryPrompt, begin_writing
-from dataset_builder.queries.sampler import QuerySampler, WriteQueries, one_by_one
+from dataset_builder.queries.sampler import MakeQuery, QuerySampler, Sampler, WriteQueries, one_by_one
 from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
+from retrieval.queries import read_topics
 
 # Which models a query type needs, by their settings.
 MODELS_OF = {DOCT5QUERY: (DOCT5QUERY,)}
@@ -30,7 +41,7 @@ def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
     """Find what is wrong with the queries before a build begins.
 
     Raises:
-        InputError: for a query type that is not known or whose model is not named, an evaluation set that cannot be
+        InputError: for a query type that is not known or whose model or file is not named, queries that cannot be
             read, a writer that is no language model or cannot be reached, a prompt that cannot be read, or a
             retrieval method that the build has not.
     """
@@ -39,6 +50,8 @@ def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
             raise InputError(f"query type {query_type!r} is not known; give some of {', '.join(QUERY_TYPES)}")
         require_models(query_type, MODELS_OF.get(query_type, ()), settings)
     ExcludedQueries.read(settings.exclude_queries)
+    if GIVEN in settings.query_shares():
+        _given(settings)
     if LLM_QUERY in settings.query_shares():
         writer = query_writer(settings)
         check_language_model(writer, access)
@@ -74,13 +87,16 @@ def query_writer(settings: BuildSettings) -> TeacherName:
 @contextmanager
 def open_samplers(
     folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, passages: PassageStore
-) -> Iterator[list[QuerySampler]]:
+) -> Iterator[list[Sampler]]:
     """A sampler for each query type of a build."""
-    excluded = ExcludedQueries.read(settings.exclude_queries)
+    excluded = ExcludedQueries.read(settings.exclude_queries, settings.language)
     shares = settings.query_shares()
     with ExitStack() as opened:
-        samplers = []
+        samplers: list[Sampler] = []
         for query_type in shares:
+            if query_type == GIVEN:
+                samplers.append(GivenQueries(_given(settings), excluded))
+                continue
             write, batch_size = _writer(query_type, folder, settings, access, passages, opened)
             sampler = QuerySampler(passages, query_type, write, settings.seed, excluded, batch_size)
             if query_type in WRITTEN_TYPES and settings.consistency_retriever:
@@ -88,6 +104,12 @@ def open_samplers(
                 sampler.consistent = ConsistencyFilter(retriever, settings.consistency_depth)
             samplers.append(sampler)
         yield samplers
+
+
+def _given(settings: BuildSettings) -> dict[str, str]:
+    if not settings.queries:
+        raise InputError(f"{GIVEN!r} needs --queries: a queries.jsonl (_id, text), or a .tsv of id and text")
+    return read_topics(Path(settings.queries))
 
 
 def _writer(
@@ -100,16 +122,18 @@ def _writer(
 ) -> tuple[WriteQueries, int]:
     """What writes queries of a type, and for how many passages at once."""
     if query_type == DOCT5QUERY:
-        return DocT5Query(settings.doct5query), WRITING_BATCH
+        return DocT5Query(settings.doct5query, settings.language), WRITING_BATCH
     if query_type == LLM_QUERY:
         writer = query_writer(settings)
         model = opened.enter_context(open_language_model(writer, access, folder, folder.batches_of_queries))
         share = settings.query_shares()[query_type]
         batch_size = share if writer.kind == BATCH else LLM_WRITING_BATCH
-        return LLMQueries(model, writer.model, QueryPrompt.read(settings.query_prompt)), batch_size
+        prompt = QueryPrompt.read(settings.query_prompt)
+        return LLMQueries(model, writer.model, prompt, settings.language), batch_size
     if query_type == "keywords":
-        return one_by_one(Keywords.from_corpus(passages, settings.seed)), 1
-    return one_by_one(cropped_sentence), 1
+        return one_by_one(Keywords.from_corpus(passages, settings.seed, settings.language)), 1
+    crop: MakeQuery = partial(cropped_sentence, language=settings.language)
+    return one_by_one(crop), 1
 
 
 def writing_costs(settings: BuildSettings, access: TeacherAccess) -> bool:
@@ -128,6 +152,8 @@ def estimate_writing(folder: BuildFolder, settings: BuildSettings, access: Teach
         (passages.at(rng.randrange(len(passages))), rng.getrandbits(31))
         for _ in range(settings.query_shares()[LLM_QUERY])
     ]
-    conversations = (begin_writing(writer.model, prompt, passage, seed) for passage, seed in wanted)
+    conversations = (
+        begin_writing(writer.model, prompt, passage, seed, settings.language) for passage, seed in wanted
+    )
     with AnswerCache(access.answer_folder(folder)) as cache:
         return estimate(conversations, cache, access.price(writer.model), writer.kind == BATCH)

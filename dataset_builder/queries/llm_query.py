@@ -16,7 +16,9 @@ from dataset_builder.language_models.chat import ChatRequest, Message, Sampling
 from dataset_builder.language_models.conversation import Conversation, LanguageModel, Rejection
 from dataset_builder.prompt_files import version, wording
 from retrieval.errors import InputError
+from retrieval.language import ENGLISH
 from retrieval.records import Passage
+from retrieval.segmentation import first_words
 
 PROMPT = "llm_query.yaml"
 MIN_WORDS, MAX_WORDS = 3, 32
@@ -72,10 +74,11 @@ class LLMQueries:
         model: asked under `name`.
     """
 
-    def __init__(self, model: LanguageModel, name: str, prompt: QueryPrompt) -> None:
+    def __init__(self, model: LanguageModel, name: str, prompt: QueryPrompt, language: str = ENGLISH) -> None:
         self._model = model
         self._name = name
         self._prompt = prompt
+        self._language = language
 
     def __call__(self, passages: Sequence[Passage], rng: random.Random) -> list[str | None]:
         """A query for each passage; None where what was written is no query."""
@@ -83,26 +86,30 @@ class LLMQueries:
         return [query for _, query in self._model.converse(lambda: wanted, self._begin)]
 
     def _begin(self, wanted: tuple[Passage, int]) -> Conversation[str | None]:
-        return begin_writing(self._name, self._prompt, *wanted)
+        return begin_writing(self._name, self._prompt, *wanted, self._language)
 
 
-def begin_writing(model: str, prompt: QueryPrompt, passage: Passage, seed: int) -> Conversation[str | None]:
+def begin_writing(
+    model: str, prompt: QueryPrompt, passage: Passage, seed: int, language: str = ENGLISH
+) -> Conversation[str | None]:
     """The conversation that writes a query for `passage`; `seed` tells one query for a passage from another."""
     sampling = Sampling(TEMPERATURE, MAX_TOKENS, seed=seed)
+    shown, _ = first_words(passage.contents, MAX_PASSAGE_WORDS, language)
     try:
-        answer = yield ChatRequest(model, prompt.messages(passage.contents), sampling=sampling)
+        answer = yield ChatRequest(model, prompt.messages(shown), sampling=sampling)
     except Rejection:
         return None
-    return None if answer.refusal else written_query(answer.text)
+    return None if answer.refusal else written_query(answer.text, language)
 
 
-def written_query(answer: str) -> str | None:
+def written_query(answer: str, language: str = ENGLISH) -> str | None:
     """The query in an answer: its first line, without a label or quotation marks; None where that is none."""
     lines = [line.strip() for line in answer.splitlines() if line.strip()]
     if not lines:
         return None
     query = " ".join(lines[0].removeprefix("Question:").split()).strip("\"'`* ")
-    return query if MIN_WORDS <= len(query.split()) <= MAX_WORDS else None
+    _, num_words = first_words(query, MAX_WORDS + 1, language)
+    return query if MIN_WORDS <= num_words <= MAX_WORDS else None
 
 
 def _shown(passage: str) -> str:

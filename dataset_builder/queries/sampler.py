@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
@@ -15,6 +16,10 @@ WriteQueries = Callable[[Sequence[Passage], random.Random], list[str | None]]
 IsConsistent = Callable[[Sequence[tuple[str, Passage]]], list[bool]]
 
 
+class TooFewQueries(InputError):
+    """A corpus does not give the queries that were asked for."""
+
+
 @dataclass(slots=True)
 class QueryCounts:
     """What happened while queries were drawn, for the dataset card."""
@@ -24,6 +29,17 @@ class QueryCounts:
     duplicate: int = 0
     excluded: int = 0
     inconsistent: int = 0
+
+
+class Sampler(Protocol):
+    """Where a build's queries of one type come from, and how many were kept and dropped."""
+
+    query_type: str
+    counts: QueryCounts
+
+    def sample(self, num_queries: int) -> Iterator[Query]:
+        """Yield distinct queries, `num_queries` at most."""
+        ...
 
 
 @dataclass(slots=True)
@@ -49,7 +65,7 @@ class QuerySampler:
         """Yield `num_queries` distinct queries.
 
         Raises:
-            InputError: where the corpus does not yield that many in 50 draws a query.
+            TooFewQueries: where the corpus does not yield that many in 50 draws a query.
         """
         rng = random.Random(f"{self.seed} {self.query_type}")
         seen: set[str] = set()
@@ -59,7 +75,7 @@ class QuerySampler:
                 self.counts.kept += 1
                 if self.counts.kept == num_queries:
                     return
-        raise InputError(
+        raise TooFewQueries(
             f"the corpus ({len(self.passages)} passages) yields only {self.counts.kept} distinct "
             f"{self.query_type} queries of the {num_queries} asked for; lower --num_queries"
         )

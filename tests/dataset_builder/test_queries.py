@@ -1,3 +1,4 @@
+import hashlib
 import random
 
 import pytest
@@ -55,3 +56,11 @@ def test_duplicates_and_near_empty_queries_are_counted(store):
 def test_a_corpus_too_small_for_the_queries_asked_for_says_so(store):
     with pytest.raises(InputError, match=r"yields only .* lower --num_queries"):
         list(QuerySampler(store, "cropped", one_by_one(cropped_sentence), 0).sample(500))
+
+
+def test_english_queries_are_those_of_the_first_release(store):
+    cropped = QuerySampler(store, "cropped", one_by_one(cropped_sentence), 42).sample(10)
+    keywords = QuerySampler(store, "keywords", one_by_one(Keywords.from_corpus(store, 42)), 42).sample(10)
+    texts = [query.text for query in (*cropped, *keywords)]
+    assert (texts[0], texts[10]) == ("Iron in its dust gives the surface a red colour.", "planet its craters")
+    assert hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16] == "ac7bc18d0ea01548"

@@ -1,0 +1,84 @@
+"""What makes a build this one and no other: its settings by meaning, its files by content, models and prompts."""
+
+from dataclasses import replace
+from pathlib import Path
+from platform import python_version
+
+from dataset_builder.build.claim import RANKING_PROMPT, Begun, Identity
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.meaning import plain_name, setting_meanings
+from dataset_builder.build.settings import LLM_QUERY, BuildSettings
+from dataset_builder.dataset.models import models_of
+from dataset_builder.prompt_files import version, wording
+from dataset_builder.queries.llm_query import QueryPrompt
+from dataset_builder.teacher_name import LIKELIHOOD, LISTWISE, POINTWISE
+from dataset_builder.teachers.choice import teachers_of
+from dataset_builder.teachers.prompt import ListwisePrompt
+from retrieval.content import Contents
+from retrieval.corpus import PYTHON_STDLIB, read_corpus
+from retrieval.language import ENGLISH, language_of
+from retrieval.model_revision import model_revision, weight_files
+
+
+def begun_contents(folder: BuildFolder) -> Contents:
+    """The contents that a build in `folder` was begun with, if there is one."""
+    return Contents(Begun.read(folder).seen) if folder.settings.is_file() else Contents()
+
+
+def with_language(settings: BuildSettings, folder: BuildFolder) -> BuildSettings:
+    """The settings with the corpus's language: as given, as the build was begun with, or found from a sample.
+
+    Raises:
+        InputError: for a corpus whose first passages cannot be read.
+    """
+    if settings.language:
+        return settings
+    if folder.settings.is_file():
+        return replace(settings, language=Begun.read(folder).settings.language)
+    if settings.corpus == PYTHON_STDLIB:
+        return replace(settings, language=ENGLISH)
+    return replace(settings, language=language_of(read_corpus(settings.corpus)))
+
+
+def build_identity(settings: BuildSettings, contents: Contents) -> Identity:
+    """Everything that the dataset depends on, by name; two builds that agree give the same bytes.
+
+    Raises:
+        InputError: for a model that is neither here nor on the Hub.
+    """
+    files = {
+        "corpus": corpus_content(settings.corpus, contents),
+        "queries": contents.of(Path(settings.queries)) if settings.queries else "",
+        "exclude_queries": sorted(contents.of(Path(path)) for path in settings.exclude_queries),
+    }
+    models = {f"revision of {plain_name(name)}": _revision(name, contents) for name in models_of(settings)}
+    return setting_meanings(settings) | files | models | _prompts(settings)
+
+
+def corpus_content(corpus: str, contents: Contents) -> str:
+    """What tells this corpus from another."""
+    if corpus == PYTHON_STDLIB:
+        return f"Python {python_version()}"
+    return contents.of(Path(corpus)) if Path(corpus).exists() else corpus
+
+
+def _revision(model: str, contents: Contents) -> str:
+    files = weight_files(model)
+    if not files:
+        return model_revision(model)
+    return contents.remembered(files[0].parent, files, lambda: model_revision(model))
+
+
+def _prompts(settings: BuildSettings) -> dict[str, object]:
+    """The versions of the prompts that this build uses."""
+    kinds = {teacher.kind for teacher in teachers_of(settings)}
+    prompts = {}
+    if kinds & set(LISTWISE):
+        prompts[RANKING_PROMPT] = ListwisePrompt(settings.max_words).version(settings.answer_format)
+    if POINTWISE in kinds:
+        prompts["pointwise prompt"] = version(wording("pointwise.txt"))
+    if LIKELIHOOD in kinds:
+        prompts["likelihood prompt"] = version(wording("likelihood.txt"))
+    if LLM_QUERY in settings.query_shares():
+        prompts["query prompt"] = QueryPrompt.read(settings.query_prompt).version
+    return {**prompts}
