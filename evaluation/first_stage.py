@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.collections import JudgedCollection
-from evaluation.own_passages import OthersOnly, without_own_passages
+from evaluation.own_passages import of_queries
 from evaluation.prebuilt import PrebuiltCorpus
 from evaluation.settings import BM25_NAME
 from retrieval.corpus import corpus_files, read_corpus
@@ -74,7 +74,7 @@ def retrieve(
         else:
             retriever = _open(first_stage, passages, folder, language)
             run = _search(collection, retriever, top_k)
-    others = of_queries(run, collection)
+    others = of_queries(run, collection.queries, collection.may_ask_passages)
     found = {query_id: hits[:top_k] for query_id, hits in others.run.items() if hits}
     if not found:
         raise InputError(f"first stage {first_stage} has none of the queries of {collection.name}")
@@ -87,12 +87,6 @@ def retrieve(
     kept = {query_id: [hit for hit in hits if hit.docid in texts] for query_id, hits in found.items()}
     run = {query_id: hits for query_id, hits in kept.items() if hits}
     return Candidates(name, run, texts, found, others.num_own)
-
-
-def of_queries(run: Run, collection: JudgedCollection) -> OthersOnly:
-    """What `run` has for the judged queries, without their own passages."""
-    judged = {query_id: run[query_id] for query_id in collection.queries if query_id in run}
-    return without_own_passages(judged) if collection.may_ask_passages else OthersOnly(judged, 0)
 
 
 def _prebuilt(collection: JudgedCollection, first_stage: str, top_k: int, work: Path) -> Run:

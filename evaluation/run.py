@@ -72,7 +72,7 @@ def evaluate_collection(
     candidates = retrieve(collection, first_stage, settings.top_k, indexes, settings.language)
     first = SystemRun(candidates.name, candidates.run, num_own=candidates.num_own)
     systems = [first, *_rerankers(collection, candidates, settings)]
-    runs = [load_run(spec, collection) for spec in settings.run]
+    runs = [load_run(spec, collection.queries, collection.may_ask_passages) for spec in settings.run]
     systems += [run for run in runs if run is not None]
     _require_distinct([system.name for system in systems], "systems", "--model NAME=PATH")
     _require_baseline(settings.baseline, [system.name for system in systems])

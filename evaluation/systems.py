@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from evaluation.collections import JudgedCollection
-from evaluation.first_stage import COSINE, Candidates, of_queries
+from evaluation.first_stage import COSINE, Candidates
+from evaluation.own_passages import of_queries
 from evaluation.score_cache import Pair, ScoreCache, Scorer
 from retrieval.errors import InputError
 from retrieval.model_files import model_path
@@ -108,10 +108,13 @@ def load_scorer(model: str) -> Scorer:
         raise InputError(f"model {model} cannot be loaded ({str(error).splitlines()[0]})") from error
 
 
-def load_run(spec: str, collection: JudgedCollection) -> SystemRun | None:
-    """A run file `NAME=PATH` for the judged queries, without their own passages; None where it has none of them."""
+def load_run(spec: str, queries: Collection[str], may_ask_passages: bool = True) -> SystemRun | None:
+    """A run file `NAME=PATH` for these queries; None where it has none of them.
+
+    `may_ask_passages`: see `JudgedCollection`; then their own passages are left out.
+    """
     name, path = parse_named(spec)
-    others = of_queries(read_run(Path(path)), collection)
+    others = of_queries(read_run(Path(path)), queries, may_ask_passages)
     revision = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return SystemRun(name, others.run, revision=revision, num_own=others.num_own) if others.run else None
 

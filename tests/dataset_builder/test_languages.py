@@ -2,11 +2,18 @@
 
 import json
 import random
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dataset_builder.build.claim import read_settings
+from dataset_builder.build.execution import Execution
+from dataset_builder.build.folder import BuildFolder, all_rankings, read_queries
+from dataset_builder.build.settings import load_profile
+from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.pipeline.run import build
 from dataset_builder.queries.cropped import cropped_sentence
 from dataset_builder.queries.decontamination import ExcludedQueries
 from dataset_builder.queries.keywords import Keywords
@@ -108,3 +115,28 @@ def test_expansion_follows_the_language_too(tmp_path, language):
     build_lucene_index(passages(language), tmp_path / "lucene", language)
     (hits,) = BM25RM3(tmp_path / "lucene", language).search([TEXTS[language]["question"]], 2)
     assert hits[0].docid == "summer"
+
+
+def test_a_chinese_corpus_becomes_a_dataset_and_continues_in_its_language(tmp_path):
+    rows = [
+        {"_id": f"z{number}", "text": f"{place}{time}需要十个工人一起操作。{place}也停在岸边等待天气变好。"}
+        for number, (place, time) in enumerate(
+            product(("港口", "渡轮", "灯塔"), ("每天早上", "在夏天", "到了晚上"))
+        )
+    ]
+    (tmp_path / "zh.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = {
+        "corpus": str(tmp_path / "zh.jsonl"), "output_dir": str(tmp_path / "out"), "num_queries": 10,
+        "query_types": ["cropped", "keywords"], "retrievers": ["bm25", "minilm"], "teacher": "rank-fusion",
+        "num_passages": 3,
+    }  # fmt: skip
+    folder = BuildFolder(tmp_path / "out")
+    for _ in range(2):
+        build(folder, load_profile("offline", dict(flags)), TeacherAccess(), Execution())
+    assert read_settings(folder).language == "zh"
+    queries = list(read_queries(folder.queries))
+    assert [query.query_type for query in queries] == ["cropped"] * 5 + ["keywords"] * 5
+    assert all(query.text.endswith("。") for query in queries[:5])
+    assert all(len(found.passages) > 1 for found in all_rankings(folder) if found.retriever == "bm25")
+    with pytest.raises(InputError, match="language 'zh' → 'ja'"):
+        build(folder, load_profile("offline", flags | {"language": "ja"}), TeacherAccess(), Execution())
