@@ -176,8 +176,10 @@ def test_the_second_of_two_builds_at_once_says_who_holds_the_folder(settings):
     folder = BuildFolder(Path(settings.output_dir))
     held = (
         "import sys; from pathlib import Path; from dataset_builder.build.folder import BuildFolder;"
-        "from dataset_builder.build.lock import sole_builder\n"
-        "with sole_builder(BuildFolder(Path(sys.argv[1]))): print('held', flush=True); sys.stdin.read()"
+        "from dataset_builder.build.lock import sole_builder; import os, time\n"
+        "with sole_builder(BuildFolder(Path(sys.argv[1]))):\n"
+        "    if os.fork() == 0: time.sleep(20); os._exit(0)\n"  # as datatrove's manager, which outlives a kill
+        "    print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", held, settings.output_dir]
     with subprocess.Popen(
