@@ -13,7 +13,7 @@ from dataset_builder.prompt_files import version, wording
 from dataset_builder.queries.llm_query import QueryPrompt
 from dataset_builder.teacher_name import LIKELIHOOD, LISTWISE, POINTWISE
 from dataset_builder.teachers.choice import teachers_of
-from dataset_builder.teachers.prompt import ListwisePrompt
+from dataset_builder.teachers.prompt import AUTO, ListwisePrompt
 from retrieval.content import Contents
 from retrieval.corpus import PYTHON_STDLIB, read_corpus
 from retrieval.language import ENGLISH, language_of
@@ -25,16 +25,20 @@ def begun_contents(folder: BuildFolder) -> Contents:
     return Contents(Begun.read(folder).seen) if folder.settings.is_file() else Contents()
 
 
-def with_language(settings: BuildSettings, folder: BuildFolder) -> BuildSettings:
-    """The settings with the corpus's language: as given, as the build was begun with, or found from a sample.
+def settled(settings: BuildSettings, folder: BuildFolder) -> BuildSettings:
+    """The settings with what they leave open: as the build was begun with, or else the language found from a sample.
 
     Raises:
         InputError: for a corpus whose first passages cannot be read.
     """
+    if folder.settings.is_file():
+        begun = Begun.read(folder).settings
+        answer_format = begun.answer_format if settings.answer_format == AUTO else settings.answer_format
+        settings = replace(
+            settings, language=settings.language or begun.language, answer_format=answer_format
+        )
     if settings.language:
         return settings
-    if folder.settings.is_file():
-        return replace(settings, language=Begun.read(folder).settings.language)
     if settings.corpus == PYTHON_STDLIB:
         return replace(settings, language=ENGLISH)
     return replace(settings, language=language_of(read_corpus(settings.corpus)))

@@ -10,7 +10,7 @@ from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset.card import write_card
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.executors import open_executor
-from dataset_builder.pipeline.identity import begun_contents, build_identity, with_language
+from dataset_builder.pipeline.identity import begun_contents, build_identity, settled
 from dataset_builder.pipeline.stages import (
     STAGES,
     DrawQueries,
@@ -57,7 +57,7 @@ def build(
     check_queries(settings, access)
     judged.check(settings)
     execution.check()
-    settings, contents = with_language(settings, folder), begun_contents(folder)
+    settings, contents = settled(settings, folder), begun_contents(folder)
     identity = build_identity(settings, contents)
     with claimed(folder, settings, identity, contents.looked_at):
         _run_stages(folder, settings, access, execution, judged, dry_run)

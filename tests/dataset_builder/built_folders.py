@@ -2,7 +2,7 @@
 
 import json
 
-from dataset_builder.build.claim import claim_folder
+from dataset_builder.build.claim import claimed
 from dataset_builder.build.folder import BuildFolder, write_examples, write_lines, write_queries
 from dataset_builder.build.settings import load_profile
 from dataset_builder.language_models.answer_cache import AnswerCache
@@ -42,7 +42,8 @@ def pool(number, passages=PLANETS[:5], text="", query_type="cropped", retriever=
 def begin_folder(root, pools, without_pool=(), **changes):
     """A build that has filled its pools."""
     folder, settings = BuildFolder(root), settings_of(root, **changes)
-    claim_folder(folder, settings)
+    with claimed(folder, settings, {}, {}):
+        pass
     write_queries(folder.queries, [*(each.query for each in pools), *without_pool])
     write_lines(folder.query_counts, [{"cropped": {"kept": len(pools), "near_empty": 2, "duplicate": 1}}])
     write_examples(folder.pools(0), pools)

@@ -16,7 +16,7 @@ from dataset_builder.build.execution import Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.language_models.access import TeacherAccess
-from dataset_builder.pipeline.identity import begun_contents, build_identity, with_language
+from dataset_builder.pipeline.identity import begun_contents, build_identity, settled
 from dataset_builder.pipeline.run import build
 from retrieval import content
 from retrieval.errors import InputError
@@ -45,7 +45,7 @@ def claim(settings, body=lambda: None):
     """Begin or continue a build, as far as its claim."""
     folder = BuildFolder(Path(settings.output_dir))
     contents = begun_contents(folder)
-    settings = with_language(settings, folder)
+    settings = settled(settings, folder)
     identity = build_identity(settings, contents)
     with claimed(folder, settings, identity, contents.looked_at):
         body()
@@ -116,13 +116,15 @@ def test_a_build_of_the_release_before_continues(settings, planets):
     folder = BuildFolder(Path(settings.output_dir))
     folder.build.mkdir(parents=True)
     record = dataclasses.asdict(settings) | {"corpus_version": corpus_version(settings.corpus)}
-    for name in ("output_dir", "language", "queries"):
+    for name in ("output_dir", "language", "queries", "answer_format"):
         del record[name]
+    record["structured"] = False
     folder.settings.write_text(json.dumps(record))
     with pytest.raises(InputError, match=r"\(num_passages 3 → 4\)"):
         claim(changed(settings, num_passages=4))
     claim(settings)
-    assert json.loads(folder.settings.read_text())["language"] == "en"
+    continued = json.loads(folder.settings.read_text())
+    assert (continued["language"], continued["answer_format"]) == ("en", "text")
     os.utime(planets, (1, 1))
     claim(settings)
 
