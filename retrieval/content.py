@@ -1,7 +1,7 @@
 """What tells a file's or folder's content from any other: read once, and remembered until it is touched."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,12 @@ class Contents:
     def of(self, path: Path) -> str:
         """The digest of a file, or of a folder's files and their names below it."""
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        return self.remembered(path, files, lambda: _digest(path, files))
+        names = {file: "" if file == path else file.relative_to(path).as_posix() for file in files}
+        return self.of_files(path, names)
+
+    def of_files(self, path: Path, names: Mapping[Path, str]) -> str:
+        """The digest of files in their order, and of what they are called; `path`: what stands for all of them."""
+        return self.remembered(path, list(names), lambda: _digest(names))
 
     def remembered(self, path: Path, files: Sequence[Path], digest: Callable[[], str]) -> str:
         """What `digest` gives of `files`; not asked again while their sizes and times are the same."""
@@ -36,10 +41,9 @@ def _stamp(files: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
 
 
-def _digest(path: Path, files: Sequence[Path]) -> str:
+def _digest(names: Mapping[Path, str]) -> str:
     digest = hashlib.sha256()
-    for file in files:
+    for file, name in names.items():
         with file.open("rb") as opened:
-            name = "" if file == path else file.relative_to(path).as_posix()
             digest.update(f"{name}\n{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()[:16]

@@ -78,10 +78,22 @@ def corpus_files(corpus: str | Path) -> list[Path]:
     Raises:
         InputError: for a file that is missing or of no known type, or a pattern that no file matches.
     """
+    return list(named_files(corpus))
+
+
+def named_files(corpus: str | Path) -> dict[Path, str]:
+    """The `corpus_files`, each with the part of its name that ids are made of: of texts the path, of others nothing.
+
+    Raises:
+        InputError: as `corpus_files`.
+    """
     name = str(corpus)
     if name == PYTHON_STDLIB or name.startswith((HUGGING_FACE, IR_DATASETS)):
-        return []
-    return [file for path in _named_paths(name) for file in (_files_of(path) if path.is_dir() else [path])]
+        return {}
+    return {
+        file: _path_below(root, file) if _suffix(file) in TEXT_SUFFIXES else ""
+        for file, root in _rooted_files(_named_paths(name))
+    }
 
 
 def corpus_name(corpus: str) -> str:
@@ -117,11 +129,21 @@ def _named_paths(corpus: str) -> list[Path]:
 
 
 def _read_paths(paths: Sequence[Path]) -> LocatedPassages:
+    for file, root in _rooted_files(paths):
+        yield from _reader_of(file)(file, root)
+
+
+def _rooted_files(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Each file, with the folder that the ids of texts start from."""
     texts_below = Path(os.path.commonpath([path.absolute().parent for path in paths]))
     for path in paths:
         root = path if path.is_dir() else texts_below
         for file in _files_of(path) if path.is_dir() else [path]:
-            yield from _reader_of(file)(file, root)
+            yield file, root
+
+
+def _path_below(root: Path, file: Path) -> str:
+    return file.absolute().relative_to(root.absolute()).as_posix()
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -160,9 +182,7 @@ def _reader_of(path: Path) -> Callable[[Path, Path], LocatedPassages]:
 
 def _read_text(path: Path, root: Path) -> LocatedPassages:
     text = "\n".join(line for _, line in numbered_lines(path))
-    docid = re.sub(
-        r"\s", lambda blank: quote(blank[0]), path.absolute().relative_to(root.absolute()).as_posix()
-    )
+    docid = re.sub(r"\s", lambda blank: quote(blank[0]), _path_below(root, path))
     yield str(path), checked_passage(Passage(docid, "", text.strip()), str(path))
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from retrieval.errors import InputError
 from retrieval.language import check_language
-from retrieval.queries import read_topics
+from retrieval.queries import read_queries
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 SPLIT, UNION = "split", "union"
@@ -164,7 +164,10 @@ def load_profile(
         raise InputError(f"no profile {name!r}; give one of {known}, or a YAML file")
     settings = yaml.safe_load(path.read_text())
     if "queries" in overrides:
-        settings |= {"query_types": [GIVEN], "num_queries": len(read_topics(Path(str(overrides["queries"]))))}
+        settings |= {
+            "query_types": [GIVEN],
+            "num_queries": len(read_queries(Path(str(overrides["queries"])))),
+        }
     try:
         return BuildSettings(**{**settings, **overrides})
     except TypeError as error:

@@ -15,7 +15,8 @@ from dataset_builder.teacher_name import LIKELIHOOD, LISTWISE, POINTWISE
 from dataset_builder.teachers.choice import teachers_of
 from dataset_builder.teachers.prompt import AUTO, ListwisePrompt
 from retrieval.content import Contents
-from retrieval.corpus import PYTHON_STDLIB, read_corpus
+from retrieval.corpus import PYTHON_STDLIB, named_files, read_corpus
+from retrieval.hosted_corpora import HUGGING_FACE, parse_hugging_face
 from retrieval.language import ENGLISH, language_of
 from retrieval.model_revision import model_revision, weight_files
 
@@ -60,10 +61,24 @@ def build_identity(settings: BuildSettings, contents: Contents) -> Identity:
 
 
 def corpus_content(corpus: str, contents: Contents) -> str:
-    """What tells this corpus from another."""
+    """What tells this corpus from another: of files here their content, of others the name.
+
+    Raises:
+        InputError: for a file that is missing.
+    """
     if corpus == PYTHON_STDLIB:
         return f"Python {python_version()}"
-    return contents.of(Path(corpus)) if Path(corpus).exists() else corpus
+    if corpus.startswith(HUGGING_FACE):
+        return _dataset_content(corpus, contents)
+    files = named_files(corpus)
+    return contents.of_files(Path(corpus), files) if files else corpus
+
+
+def _dataset_content(corpus: str, contents: Contents) -> str:
+    name, config, split = parse_hugging_face(corpus)
+    if not Path(name).is_dir():
+        return corpus
+    return " ".join(filter(None, (contents.of(Path(name)), config, split)))
 
 
 def _revision(model: str, contents: Contents) -> str:

@@ -31,7 +31,7 @@ from dataset_builder.queries.sampler import MakeQuery, QuerySampler, Sampler, Wr
 from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
-from retrieval.queries import read_topics
+from retrieval.queries import read_queries
 
 # Which models a query type needs, by their settings.
 MODELS_OF = {DOCT5QUERY: (DOCT5QUERY,)}
@@ -109,7 +109,7 @@ def open_samplers(
 def _given(settings: BuildSettings) -> dict[str, str]:
     if not settings.queries:
         raise InputError(f"{GIVEN!r} needs --queries: a queries.jsonl (_id, text), or a .tsv of id and text")
-    return read_topics(Path(settings.queries))
+    return read_queries(Path(settings.queries))
 
 
 def _writer(

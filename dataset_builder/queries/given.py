@@ -10,7 +10,7 @@ from retrieval.records import Query
 
 @dataclass(slots=True)
 class GivenQueries:
-    """Queries by their own ids, in the file's order; drops and counts empty, duplicate and excluded ones.
+    """Queries by their own ids, in the file's order; drops and counts duplicate and excluded ones.
 
     `texts`: query id → text.
     """
@@ -29,9 +29,7 @@ class GivenQueries:
         seen: set[str] = set()
         for query_id, written in self.texts.items():
             text = " ".join(written.split())
-            if not text:
-                self.counts.near_empty += 1
-            elif text.lower() in seen:
+            if text.lower() in seen:
                 self.counts.duplicate += 1
             elif text in self.excluded:
                 self.counts.excluded += 1
@@ -40,7 +38,4 @@ class GivenQueries:
                 self.counts.kept += 1
                 yield Query(query_id, text, self.query_type)
         if not self.counts.kept:
-            raise TooFewQueries(
-                f"--queries holds no query that can be used ({self.counts.near_empty} empty, {self.counts.excluded} "
-                "excluded by --exclude_queries)"
-            )
+            raise TooFewQueries("--queries holds no query that --exclude_queries leaves")

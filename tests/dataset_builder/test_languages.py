@@ -126,7 +126,7 @@ def test_a_chinese_corpus_becomes_a_dataset_and_continues_in_its_language(tmp_pa
     flags = {
         "corpus": str(tmp_path / "zh.jsonl"), "output_dir": str(tmp_path / "out"), "num_queries": 10,
         "query_types": ["cropped", "keywords"], "retrievers": ["bm25", "minilm"], "teacher": "rank-fusion",
-        "num_passages": 3,
+        "num_passages": 3, "test_fraction": 0.2,
     }  # fmt: skip
     folder = BuildFolder(tmp_path / "out")
     for _ in range(2):
