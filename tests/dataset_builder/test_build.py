@@ -154,7 +154,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(unbroken, tmp_path):
     for arguments, message in [
         (command(tmp_path / "missing.jsonl", tmp_path / "o1"), "does not exist"),
         (command(bad, tmp_path / "o2"), "bad.jsonl line 2: not JSON"),
-        (command(twice, tmp_path / "o3"), "twice.jsonl line 1 and twice.jsonl line 3: both have the id 'a'"),
+        (command(twice, tmp_path / "o3"), "twice.jsonl line 3: both have the id 'a'"),
         (command(corpus, output, "--seed", "7"), "holds another build (seed 42 → 7)"),
         (command(corpus, tmp_path / "occupied"), "is not empty and holds no build"),
         (command(corpus, tmp_path / "o4", "--num_queries", "0"), "--num_queries is 0"),
