@@ -134,10 +134,26 @@ def test_other_weights_under_the_same_name_are_another_build(settings, tmp_path)
 
 def test_other_words_in_a_prompt_are_another_build(settings, monkeypatch):
     asked = changed(settings, teacher="openai:gpt-4o-mini")
-    claim(asked)
+    claim(asked, lambda: label_one_pool(settings))
     monkeypatch.setattr("dataset_builder.teachers.prompt.wording", lambda name: f"new {name}")
     with pytest.raises(InputError, match=r"holds another build \(ranking prompt"):
         claim(asked)
+
+
+def label_one_pool(settings):
+    rankings = BuildFolder(Path(settings.output_dir)).rankings(0)
+    rankings.parent.mkdir()
+    rankings.write_text("")
+
+
+def test_how_labels_are_asked_for_may_change_until_the_first_is_made(settings):
+    claim(settings)
+    asked = changed(settings, temperature=None, max_words=50, max_tokens=900)
+    claim(asked, lambda: label_one_pool(settings))
+    with pytest.raises(InputError, match=r"\(max_tokens 900 → .*max_words 50 → 300"):
+        claim(settings)
+    record = json.loads(BuildFolder(Path(settings.output_dir)).settings.read_text())
+    assert record["max_words"] == 50
 
 
 def test_a_build_of_the_release_before_continues(settings, planets):

@@ -1,11 +1,7 @@
 """How a teacher is asked and reached, as the flags say: parsed in process, nothing is built."""
 
-import json
-
 import pytest
 
-from dataset_builder.build.claim import claim_folder, read_settings
-from dataset_builder.build.folder import BuildFolder
 from dataset_builder.commands.arguments import build_settings, teacher_access
 from dataset_builder.commands.flags import parser
 from dataset_builder.teacher_name import TeacherName
@@ -42,22 +38,6 @@ def test_how_a_model_answers_is_said_by_flags_and_none_leaves_it_to_the_server(t
     sampling = ranking_method(TeacherName("openai", "m"), settings(tmp_path / "o", *flags)).sampling
     assert (sampling.temperature, sampling.max_tokens) == (0.0, None)
     assert (sampling.reasoning_effort, sampling.thinking_budget) == ("", None)
-
-
-def test_how_labels_are_asked_for_may_change_until_the_first_is_made(tmp_path):
-    folder = BuildFolder(tmp_path / "out")
-    (tmp_path / "c.jsonl").write_text("")
-    claim_folder(folder, settings(folder.root))
-    changed = settings(folder.root, "--temperature", "none", "--max_words", "50", "--max_tokens", "900")
-    claim_folder(folder, changed)
-    assert read_settings(folder) == changed
-    with pytest.raises(InputError, match="holds another build"):
-        claim_folder(folder, settings(folder.root, "--seed", "7"))
-    folder.rankings(0).parent.mkdir()
-    folder.rankings(0).write_text("")
-    with pytest.raises(InputError, match="max_words 50 → 300"):
-        claim_folder(folder, settings(folder.root))
-    assert json.loads(folder.settings.read_text())["max_words"] == 50
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Corpora of the Hugging Face Hub, by a server on this machine, and of ir_datasets, by its own registration."""
 
-import json
 import os
 import subprocess
 import sys
@@ -23,7 +22,7 @@ configs:
 - config_name: corpus
   data_files: [{split: corpus, path: corpus.parquet}]
 - config_name: queries
-  data_files: [{split: test, path: queries.jsonl}]
+  data_files: [{split: test, path: queries.parquet}]
 ---
 """
 READ = """
@@ -45,7 +44,7 @@ def rows(tmp_path):
         pyarrow.table({"_id": ["a", "b"], "title": ["T", ""], "text": ["one", "two"]}),
         tmp_path / "corpus.parquet",
     )
-    (tmp_path / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "one"}) + "\n")
+    parquet.write_table(pyarrow.table({"_id": ["q"], "text": ["one"]}), tmp_path / "queries.parquet")
     (tmp_path / "README.md").write_text(CARD)
     return tmp_path
 
