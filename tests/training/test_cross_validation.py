@@ -86,7 +86,7 @@ def test_each_query_is_ranked_by_the_student_trained_without_it(collection, tiny
 def test_a_student_is_kept_as_long_as_settings_start_and_rankings_are_the_same(
     tiny_t5, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("training.cross_validation.train", lambda flags, model, what: None)
+    monkeypatch.setattr("training.cross_validation.folds.train", lambda flags, model, what: None)
     start, config, folds = tmp_path / "start", tmp_path / "short.yaml", [Fold(["q1"], tmp_path / "a")]
     shutil.copytree(tiny_t5(False, "gated-gelu"), start)
     config.write_text(yaml.safe_dump({"model_name_or_path": str(start)}))
