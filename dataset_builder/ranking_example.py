@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
 
-from retrieval.records import Passage, Query
+from retrieval.records import Hit, Passage, Query
 
 LABEL_STATUSES = ("ok", "repaired", "refused", "unusable", "rejected")
 
@@ -63,3 +63,11 @@ class RankingExample:
             raise ValueError(f"{of_query} are not all finite: {scores}")
         if any(scores[above] < scores[below] for above, below in pairwise(self.teacher_order)):
             raise ValueError(f"{of_query} contradict its teacher_order {self.teacher_order}: {scores}")
+
+
+def hits_in_order(example: RankingExample) -> list[Hit]:
+    """A pool as a run's hits, in the teacher's order, in the first stage's where it has none; the score is minus the
+    rank."""
+    order = range(len(example.passages)) if example.teacher_order is None else example.teacher_order
+    docids = [example.passages[index].passage.docid for index in order]
+    return [Hit(docid, float(-rank)) for rank, docid in enumerate(docids, start=1)]

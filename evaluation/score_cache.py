@@ -11,7 +11,8 @@ from tqdm import tqdm
 from retrieval.batches import batched
 
 CHUNK = 500
-TIMED = 2 * CHUNK
+TIMED_CHUNKS = 2
+TIMED = TIMED_CHUNKS * CHUNK
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timed_scores (key BLOB PRIMARY KEY, score REAL, seconds REAL) WITHOUT ROWID"
 )
@@ -39,11 +40,11 @@ class ScoreCache:
         quicker, and no measure of how long a query's candidates take.
         """
         progress = tqdm(desc="scoring", total=len(pairs), unit="pair")
-        timed, rest = pairs[:TIMED], sorted(pairs[TIMED:], key=lambda pair: pair[1])
-        for chunk in (*batched(timed, CHUNK), *batched(rest, CHUNK)):
+        in_turn = [*pairs[:TIMED], *sorted(pairs[TIMED:], key=lambda pair: pair[1])]
+        for number, chunk in enumerate(batched(in_turn, CHUNK)):
             began = time.perf_counter()
             scores = scorer(chunk)
-            seconds = (time.perf_counter() - began) / len(chunk) if chunk[0] in timed else None
+            seconds = (time.perf_counter() - began) / len(chunk) if number < TIMED_CHUNKS else None
             rows = [(_key(revision, pair), score, seconds) for pair, score in zip(chunk, scores, strict=True)]
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO timed_scores VALUES (?, ?, ?)", rows)

@@ -73,6 +73,15 @@ def split_pair(encoded: Encoded, index: int) -> tuple[TokenIds, TokenIds]:
     return query, passage
 
 
+def as_texts(texts: Sequence[TokenIds]) -> Texts:
+    """Token ids of several texts, padded on the right."""
+    lengths = torch.tensor([len(text) for text in texts])
+    input_ids = torch.zeros(len(texts), max(int(lengths.max()), 1), dtype=torch.long)
+    for row, text in zip(input_ids, texts, strict=True):
+        row[: len(text)] = torch.tensor(text, dtype=torch.long)
+    return Texts(input_ids, torch.arange(input_ids.shape[1]) < lengths[:, None])
+
+
 def padded(texts: Sequence[PassageVectors]) -> TextVectors:
     """Vectors of several texts as one batch."""
     lengths = torch.tensor([len(text.tokens) for text in texts], device=texts[0].pooled.device)
@@ -91,10 +100,6 @@ def _encoded(
 ) -> Iterator[tuple[list[int], TextVectors]]:
     """Batches of texts of similar length: their places in `texts`, and their vectors."""
     for places in token_budget_batches([len(text) for text in texts], batch_tokens):
-        lengths = torch.tensor([len(texts[place]) for place in places])
-        input_ids = torch.zeros(len(places), max(int(lengths.max()), 1), dtype=torch.long)
-        for row, place in zip(input_ids, places, strict=True):
-            row[: len(texts[place])] = torch.tensor(texts[place], dtype=torch.long)
-        real = torch.arange(input_ids.shape[1]) < lengths[:, None]
+        input_ids, real = as_texts([texts[place] for place in places])
         on_device = Texts(input_ids.to(backbone.device), real.to(backbone.device))
         yield places, readout.encode(backbone, on_device, is_query=is_query)

@@ -210,3 +210,18 @@ def small_teacher(tmp_path_factory):
     start = save_bert(folder / "bert", BertForSequenceClassification, 1)
     load_reranker(start).save_pretrained(folder / "small-teacher")
     return folder / "small-teacher"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (apt install chromium)")
+    # Not before: most tests do without.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

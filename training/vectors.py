@@ -16,7 +16,7 @@ from transformers import Trainer, TrainerCallback
 
 from modeling_twolar import TwolarForReranking
 from modeling_twolar.bi_encoder import BiEncoder, Texts, TextVectors
-from modeling_twolar.scoring_apart import TokenIds, split_pair
+from modeling_twolar.scoring_apart import TokenIds, as_texts, split_pair
 from retrieval.errors import InputError
 from training.arguments import VECTORS, ModelArguments, Stage
 from training.collator import contents, pool_of
@@ -122,10 +122,7 @@ def _own_tokens(
 
 def collate(texts: Sequence[TokenIds]) -> dict[str, torch.Tensor]:
     """`input_ids` and `attention_mask`, (num_texts, length) int64, padded on the right."""
-    lengths = torch.tensor([len(text) for text in texts])
-    real = torch.arange(int(lengths.max())) < lengths[:, None]
-    tokens = torch.tensor([token for text in texts for token in text])
-    input_ids = torch.zeros(real.shape, dtype=torch.long).masked_scatter(real, tokens)
+    input_ids, real = as_texts(texts)
     return {"input_ids": input_ids, "attention_mask": real.long()}
 
 

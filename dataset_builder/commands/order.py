@@ -8,12 +8,13 @@ from tqdm import tqdm
 from dataset_builder.build.claim import read_settings
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.language_models.access import TeacherAccess
-from dataset_builder.ranking_example import RankingExample, RetrievedPassage
+from dataset_builder.pools.pool import with_texts
+from dataset_builder.ranking_example import RankingExample, hits_in_order
 from dataset_builder.teachers.opening import open_teacher
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
 from retrieval.queries import read_queries
-from retrieval.records import Hit, Query
+from retrieval.records import Query
 from retrieval.trec_run import Run, read_run, write_run
 
 
@@ -43,7 +44,9 @@ def order_run(
         raise InputError(
             f"{teacher.name} gave no order for any of the {len(examples)} queries of {run_path}: {named}"
         )
-    ordered = {each.query.query_id: _hits(each) for each in examples if each.teacher_order is not None}
+    ordered = {
+        each.query.query_id: hits_in_order(each) for each in examples if each.teacher_order is not None
+    }
     write_run(output, ordered, teacher.name)
     left_out = f"; {len(without)} got no order and are left out: {named}" if without else ""
     return f"{output}: {len(ordered)} queries{left_out}"
@@ -53,14 +56,7 @@ def _pools(run: Run, path: Path, texts: dict[str, str], folder: BuildFolder) -> 
     passages = PassageStore(folder.passages)
     for query_id, hits in run.items():
         try:
-            found = passages.get([hit.docid for hit in hits])
+            pool = with_texts(hits, passages)
         except KeyError as error:
             raise InputError(f"{path}: passage {error} is not in the corpus of {folder.root}") from error
-        ranked = enumerate(zip(found, hits, strict=True), start=1)
-        pool = tuple(RetrievedPassage(passage, rank, hit.score) for rank, (passage, hit) in ranked)
         yield RankingExample(Query(query_id, texts[query_id]), "", pool)
-
-
-def _hits(example: RankingExample) -> list[Hit]:
-    docids = [example.passages[index].passage.docid for index in example.teacher_order or ()]
-    return [Hit(docid, float(-rank)) for rank, docid in enumerate(docids, start=1)]

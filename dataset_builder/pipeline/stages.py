@@ -22,8 +22,9 @@ from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.pools.methods import build_indexes, open_retrievers
 from dataset_builder.pools.overlap import pool_overlaps
+from dataset_builder.pools.pool import with_texts
 from dataset_builder.queries.drawing import open_samplers
-from dataset_builder.ranking_example import RankingExample, RetrievedPassage
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from dataset_builder.teachers.opening import open_teacher
@@ -141,7 +142,8 @@ class FillPools(Stage):
             retrievers = [Interleaved(retrievers)]
         for number, query in queries:
             retriever = retrievers[number % len(retrievers)]
-            found = _retrieve(retriever, query, self.settings.num_passages, passages)
+            (hits,) = retriever.search([query.text], self.settings.num_passages)
+            found = with_texts(hits, passages)
             if len(found) > 1:
                 yield RankingExample(query, retriever.name, found)
             else:
@@ -192,15 +194,6 @@ def _numbers(queries: Sequence[Query]) -> Iterator[int]:
     for query in queries:
         yield so_far[query.query_type]
         so_far[query.query_type] += 1
-
-
-def _retrieve(
-    retriever: Retriever, query: Query, k: int, passages: PassageStore
-) -> tuple[RetrievedPassage, ...]:
-    hits = retriever.search([query.text], k)[0]
-    found = passages.get([hit.docid for hit in hits])
-    ranked = enumerate(zip(found, hits, strict=True), start=1)
-    return tuple(RetrievedPassage(passage, rank, hit.score) for rank, (passage, hit) in ranked)
 
 
 def _with_cost(progress: "tqdm[RankingExample]", teacher: Teacher, total: int) -> Iterator[RankingExample]:

@@ -11,7 +11,8 @@ from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pools.methods import open_retrievers
-from dataset_builder.ranking_example import RankingExample, RetrievedPassage
+from dataset_builder.pools.pool import with_texts
+from dataset_builder.ranking_example import RankingExample, hits_in_order
 from dataset_builder.teacher_name import BATCH
 from dataset_builder.teachers import Teacher
 from dataset_builder.teachers.choice import teachers_of
@@ -24,8 +25,8 @@ from retrieval.errors import InputError
 from retrieval.judgments import Qrels, read_qrels
 from retrieval.passage_store import PassageStore
 from retrieval.queries import read_queries
-from retrieval.records import Hit, Query
-from retrieval.trec_run import Run, read_run
+from retrieval.records import Query
+from retrieval.trec_run import read_run
 
 TEACHER, START = "the teacher", "the student's start"
 
@@ -70,11 +71,11 @@ class Judged:
         Raises:
             InputError: for files that are missing or cannot be read.
         """
-        texts = read_queries(self._existing("queries.jsonl"))
-        missing = next((query_id for query_id in self.qrels() if query_id not in texts), None)
+        texts, qrels = read_queries(self._existing("queries.jsonl")), self.qrels()
+        missing = next((query_id for query_id in qrels if query_id not in texts), None)
         if missing is not None:
             raise InputError(f"{self.judged} judges query {missing!r}, which its queries.jsonl has not")
-        return {query_id: texts[query_id] for query_id in self.qrels()}
+        return {query_id: texts[query_id] for query_id in qrels}
 
     def qrels(self) -> Qrels:
         """The judgments.
@@ -140,28 +141,19 @@ def _judged_pools(
     for query_id, text in queries.items():
         hits = run.get(query_id, [])[: settings.num_passages]
         if len(hits) > 1:
-            pools.append(RankingExample(Query(query_id, text), name, _with_texts(hits, passages, name)))
+            try:
+                pools.append(RankingExample(Query(query_id, text), name, with_texts(hits, passages)))
+            except KeyError as error:
+                raise InputError(
+                    f"run {name} has passage {error}, which the build's corpus has not"
+                ) from error
     if not pools:
         raise InputError(f"{name} finds passages for none of the queries of --judged {judged.judged}")
     return name, pools
 
 
-def _with_texts(hits: Sequence[Hit], passages: PassageStore, run: str) -> tuple[RetrievedPassage, ...]:
-    try:
-        found = passages.get([hit.docid for hit in hits])
-    except KeyError as error:
-        raise InputError(f"run {run} has passage {error}, which the build's corpus has not") from error
-    ranked = enumerate(zip(found, hits, strict=True), start=1)
-    return tuple(RetrievedPassage(passage, rank, hit.score) for rank, (passage, hit) in ranked)
-
-
 def _values(qrels: Qrels, pools: Sequence[RankingExample]) -> PerQuery:
-    run: Run = {}
-    for pool in pools:
-        order = range(len(pool.passages)) if pool.teacher_order is None else pool.teacher_order
-        docids = [pool.passages[place].passage.docid for place in order]
-        run[pool.query.query_id] = [Hit(docid, -float(rank)) for rank, docid in enumerate(docids)]
-    return per_query(qrels, run)[MAIN_MEASURE]
+    return per_query(qrels, {pool.query.query_id: hits_in_order(pool) for pool in pools})[MAIN_MEASURE]
 
 
 def _described(values: Mapping[str, PerQuery], where: str, num_queries: int, num_without: int) -> list[str]:

@@ -1,17 +1,11 @@
 """The report as a reader uses it, from a file, in headless Chromium (`apt install chromium`)."""
 
-import shutil
-
 import pytest
-from playwright.sync_api import sync_playwright
 
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.report.page import write_report
 from tests.conftest import PLANETS
 from tests.dataset_builder.built_folders import labelled_folder, pool
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt install chromium)")
 
 RUNS = "window.hacked = true"
 HOSTILE = [
@@ -20,14 +14,6 @@ HOSTILE = [
     f"<!--<script> ]]> </textarea></title></style><script>{RUNS}</script>",
     "{{ 7 * 7 }} {% raw %} ${7 * 7} \u2028 \u202e \U0001fa90 &lt;b&gt; \x00",
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
