@@ -49,7 +49,7 @@ class JudgedCollection:
 
 def is_prebuilt(name: str) -> bool:
     """Whether `name` is a collection of Pyserini's tables, and not a folder here."""
-    return name in tabled_collections() and not Path(name).is_dir()
+    return name in tabled_collections() and not os.path.isdir(name)
 
 
 def load_prebuilt(name: str, local: LocalFiles, limit: int | None) -> JudgedCollection:

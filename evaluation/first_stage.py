@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def retrieve(
     """
     passages = open_passages(collection, work)
     if isinstance(passages, PrebuiltCorpus):
-        is_run = Path(first_stage).is_file()
+        is_run = os.path.isfile(first_stage)
         run = read_run(Path(first_stage)) if is_run else _prebuilt(collection, first_stage, top_k, work)
     else:
         assert isinstance(collection.corpus, str)
@@ -111,7 +112,7 @@ def open_passages(collection: JudgedCollection, work: Path) -> PassageStore | Pr
 
 
 def _folders_run(path: str) -> Run:
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise InputError(
             f"run {path} does not exist; a folder's first stage is {BM25_NAME}, {COSINE}BI-ENCODER, {SPLADE}MODEL "
             "or a run file"
@@ -135,7 +136,7 @@ def _kept(found: Sequence[Hit], query_id: str, top_k: int) -> Sequence[Hit]:
 
 def _model_name(first_stage: str) -> str:
     model = first_stage.removeprefix(COSINE).removeprefix(SPLADE)
-    return Path(model).name if Path(model).is_dir() else model
+    return Path(model).name if os.path.isdir(model) else model
 
 
 def _open(first_stage: str, passages: PassageStore, folder: Path, language: str) -> Retriever:

@@ -1,6 +1,7 @@
 """What is compared: a reranker, a bi-encoder's cosine, or a ready-made run."""
 
 import hashlib
+import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def parse_named(spec: str) -> tuple[str, str]:
 def split_name(spec: str) -> tuple[str | None, str]:
     """Name and value of `NAME=VALUE`; no name where `spec` is a path with a `=` in it, such as `lr=5e-5/run.txt`."""
     name, _, value = spec.partition("=")
-    is_named = value and _NAME.fullmatch(name) and not Path(spec).exists()
+    is_named = value and _NAME.fullmatch(name) and not os.path.exists(spec)
     return (name, value) if is_named else (None, spec)
 
 

@@ -1,5 +1,6 @@
 """Corpora that are not in files here: datasets of the Hugging Face Hub, and collections of `ir_datasets`."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -53,7 +54,7 @@ def parse_hugging_face(corpus: str) -> tuple[str, str | None, str | None]:
     """Name, configuration and split of `hf:NAME[/CONFIG][:SPLIT]`."""
     whole, _, split = corpus.removeprefix(HUGGING_FACE).partition(":")
     parent = Path(whole).parent
-    if Path(whole).is_dir():
+    if os.path.isdir(whole):
         return whole, None, split or None
     if whole.count("/") > 1 or (parent.is_dir() and parent != Path()):
         return str(parent), Path(whole).name, split or None

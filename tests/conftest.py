@@ -4,10 +4,7 @@ import atexit
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Tests run in several processes: each has its own copies of checkpoints' code and of datasets.
@@ -26,11 +23,11 @@ from transformers import (
 )
 
 from modeling_twolar import load_reranker
+from tests.command_line import run_module
 
 torch.set_num_threads(1)
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
-ROOT = Path(__file__).parents[1]
 QUERIES = [("q1", "which planet is red"), ("q2", "rings made of ice"), ("q3", "not judged")]
 PLANETS = [
     (
@@ -103,15 +100,8 @@ def collection(planets):
 def evaluation():
     """Runs `python -m MODULE` with these arguments."""
 
-    def run(*arguments, module="evaluation", **environment):
-        return subprocess.run(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env=os.environ | environment,
-        )
+    def run(*arguments, module="evaluation"):
+        return run_module(module, *arguments)
 
     return run
 

@@ -1,5 +1,6 @@
 """Rankings for training: loaded by name or path, filtered, some of their queries held out."""
 
+import os
 import random
 from collections.abc import Collection, Sequence
 from math import ceil
@@ -99,7 +100,7 @@ def num_with_source(rankings: Dataset) -> int:
 
 
 def _load(name: str) -> DatasetDict:
-    if Path(name).is_dir() and not any(Path(name).rglob("*.parquet")):
+    if os.path.isdir(name) and not any(Path(name).rglob("*.parquet")):
         raise InputError(
             f"dataset {name} holds no Parquet file; build it with python -m dataset_builder build"
         )

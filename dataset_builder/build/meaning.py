@@ -3,7 +3,6 @@
 import os
 import re
 from dataclasses import asdict
-from pathlib import Path
 
 from dataset_builder.build.settings import BuildSettings
 
@@ -35,6 +34,6 @@ def plain_name(text: str) -> str:
     if parts is None:
         return text
     name = parts["name"]
-    if name and Path(name).exists():
+    if os.path.exists(name):  # False where Path.exists() raises: a name longer than a file may have
         name = os.path.basename(os.path.abspath(name))
     return f"{parts['kind'] or ''}{name}{parts['weight'] or ''}"

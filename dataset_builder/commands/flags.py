@@ -169,6 +169,14 @@ def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("--runs", type=Path, nargs="+", required=True, help="TREC runs, best passages first")
     command.add_argument("--queries", type=Path, required=True, help="queries.jsonl (_id, text)")
     command.add_argument("--first_stage", type=Path, help="the TREC run that the runs reranked")
+    command.add_argument(
+        "--fuse",
+        type=float,
+        nargs="*",
+        metavar="WEIGHT",
+        help="one ranking a query out of all runs: their scores, normalised and summed over the first stage's "
+        "passages, each with its weight (none: all alike); fills teacher_score",
+    )
     _add(command, {name: SETTINGS[name] for name in ("corpus", "output_dir")}, required=True)
     _add(command, {name: SETTINGS[name] for name in IMPORTED})
 

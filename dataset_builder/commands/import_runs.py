@@ -17,6 +17,8 @@ from dataset_builder.pipeline.identity import begun_contents, corpus_content
 from dataset_builder.queries.sampler import QueryCounts
 from dataset_builder.ranking_example import RankingExample, RetrievedPassage
 from dataset_builder.teacher_name import RUN
+from dataset_builder.teachers import labelled
+from dataset_builder.teachers.ensemble import as_found, together
 from retrieval.content import Contents
 from retrieval.corpus import read_corpus
 from retrieval.errors import InputError
@@ -31,13 +33,15 @@ QUERY_TYPE, RETRIEVER = GIVEN, "run"
 @dataclass(frozen=True, slots=True)
 class Import:
     """What is imported. `first_stage`: the run that the runs reranked; without it, a passage's first-stage place
-    is taken from the ranking itself."""
+    is taken from the ranking itself. `fuse`: all runs together give one ranking a query of the first stage's passages,
+    each with its weight (none: all alike); None: each run gives its own."""
 
     runs: list[Path]
     queries: Path
     corpus: str
     output_dir: str
     first_stage: Path | None = None
+    fuse: Sequence[float] | None = None
     num_passages: int = 100
     test_fraction: float = 0.0
     seed: int = 42
@@ -45,7 +49,8 @@ class Import:
 
 
 def import_runs(wanted: Import) -> None:
-    """Write the dataset and its card. A run's scores are often just its ranks: `teacher_score` stays null.
+    """Write the dataset and its card. A run's scores are often just its ranks: `teacher_score` is null unless runs are
+    fused.
 
     Raises:
         InputError: for a file that cannot be read or contradicts itself, a query or passage that has no text, two runs
@@ -54,8 +59,11 @@ def import_runs(wanted: Import) -> None:
     runs = _named_runs(wanted.runs)
     texts = read_queries(wanted.queries)
     first_stage = read_ranked_run(wanted.first_stage) if wanted.first_stage else None
-    passages = _passages(wanted, runs)
-    examples = list(_examples(runs, first_stage, texts, passages, wanted))
+    passages = _passages(wanted, runs, first_stage)
+    if wanted.fuse is None:
+        examples = list(_examples(runs, first_stage, texts, passages, wanted))
+    else:
+        examples = list(_fused_examples(runs, _pools(wanted, first_stage), texts, passages, wanted))
     held_out_sources((example.query for example in examples), wanted.test_fraction, wanted.seed)
     folder, settings = BuildFolder(Path(wanted.output_dir)), _settings(wanted, len(examples))
     contents = begun_contents(folder)
@@ -65,9 +73,15 @@ def import_runs(wanted: Import) -> None:
 
 
 def _identity(wanted: Import, settings: BuildSettings, contents: Contents) -> Identity:
-    named = {"corpus": corpus_content(wanted.corpus, contents), "given queries": contents.of(wanted.queries)}
+    named: dict[str, object] = {
+        "corpus": corpus_content(wanted.corpus, contents),
+        "given queries": contents.of(wanted.queries),
+    }
     files = [*wanted.runs, *([wanted.first_stage] if wanted.first_stage else [])]
-    return setting_meanings(settings) | named | {"runs": [contents.of(path) for path in files]}
+    named |= {"runs": [contents.of(path) for path in files]}
+    if wanted.fuse is not None:
+        named["fuse"] = list(wanted.fuse)
+    return setting_meanings(settings) | named
 
 
 def _write(folder: BuildFolder, settings: BuildSettings, examples: Sequence[RankingExample]) -> None:
@@ -88,6 +102,19 @@ def _named_runs(paths: Sequence[Path]) -> list[tuple[str, Run]]:
     return [(path.stem, read_ranked_run(path)) for path in paths]
 
 
+def _pools(wanted: Import, first_stage: Run | None) -> Run:
+    """The run whose passages are ranked where runs are fused.
+
+    Raises:
+        InputError: where there is none, or the weights are not one a run.
+    """
+    if first_stage is None:
+        raise InputError("--fuse ranks the passages of --first_stage; name that run")
+    if wanted.fuse and len(wanted.fuse) != len(wanted.runs):
+        raise InputError(f"--fuse has {len(wanted.fuse)} weights for {len(wanted.runs)} runs; give one a run")
+    return first_stage
+
+
 def _settings(wanted: Import, num_queries: int) -> BuildSettings:
     return BuildSettings(
         corpus=wanted.corpus,
@@ -104,9 +131,10 @@ def _settings(wanted: Import, num_queries: int) -> BuildSettings:
     )
 
 
-def _passages(wanted: Import, runs: Sequence[tuple[str, Run]]) -> dict[str, Passage]:
-    """The passages that the runs name, by id: a corpus of millions is read, not kept."""
-    named = {hit.docid for _, run in runs for hits in run.values() for hit in hits}
+def _passages(wanted: Import, runs: Sequence[tuple[str, Run]], first_stage: Run | None) -> dict[str, Passage]:
+    """The passages that are ranked, by id: a corpus of millions is read, not kept."""
+    pools = [first_stage] if first_stage and wanted.fuse is not None else [run for _, run in runs]
+    named = {hit.docid for run in pools for hits in run.values() for hit in hits}
     passages: dict[str, Passage] = {}
     for passage in tqdm(read_corpus(wanted.corpus), "reading the corpus", unit="passage"):
         if passage.docid in passages:
@@ -125,18 +153,17 @@ def _passages(wanted: Import, runs: Sequence[tuple[str, Run]]) -> dict[str, Pass
 def _examples(
     runs: Sequence[tuple[str, Run]],
     first_stage: Run | None,
-    texts: dict[str, str],
+    texts: Mapping[str, str],
     passages: Mapping[str, Passage],
     wanted: Import,
 ) -> Iterator[RankingExample]:
+    """Each run's ranking of each query."""
     for name, run in runs:
         for query_id, hits in run.items():
-            if query_id not in texts:
-                raise InputError(f"run {name} has query {query_id!r}, which {wanted.queries} has not")
+            query = _query(query_id, texts, wanted, "" if len(runs) == 1 else f"-{name}")
             ranked = [hit.docid for hit in hits][: wanted.num_passages]
             places = _places(first_stage, query_id, ranked)
             pool = sorted(ranked, key=lambda docid: places[docid][0])
-            query = Query(query_id if len(runs) == 1 else f"{query_id}-{name}", texts[query_id], QUERY_TYPE)
             order = {docid: place for place, docid in enumerate(pool)}
             yield RankingExample(
                 query,
@@ -146,6 +173,37 @@ def _examples(
                 label_status="ok",
                 teacher=name,
             )
+
+
+def _fused_examples(
+    runs: Sequence[tuple[str, Run]],
+    first_stage: Run,
+    texts: Mapping[str, str],
+    passages: Mapping[str, Passage],
+    wanted: Import,
+) -> Iterator[RankingExample]:
+    """One ranking a query, of the first stage's passages: the runs that rank the query, together."""
+    weights = wanted.fuse or [1.0] * len(runs)
+    for query_id, hits in first_stage.items():
+        views = [
+            (run[query_id], weight) for (_, run), weight in zip(runs, weights, strict=True) if query_id in run
+        ]
+        if not views:
+            continue
+        pool = [passages[hit.docid] for hit in hits[: wanted.num_passages]]
+        found = tuple(
+            RetrievedPassage(passage, rank, hit.score)
+            for rank, (passage, hit) in enumerate(zip(pool, hits, strict=False), start=1)
+        )
+        example = RankingExample(_query(query_id, texts, wanted), RETRIEVER, found)
+        answer = together([as_found(view, pool) for view, _ in views], [weight for _, weight in views])
+        yield labelled(example, answer, "+".join(name for name, _ in runs))
+
+
+def _query(query_id: str, texts: Mapping[str, str], wanted: Import, suffix: str = "") -> Query:
+    if query_id not in texts:
+        raise InputError(f"a run has query {query_id!r}, which {wanted.queries} has not")
+    return Query(f"{query_id}{suffix}", texts[query_id], QUERY_TYPE)
 
 
 def _places(first_stage: Run | None, query_id: str, ranked: Sequence[str]) -> dict[str, tuple[int, float]]:

@@ -1,5 +1,6 @@
 """What makes a build this one and no other: its settings by meaning, its files by content, models and prompts."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from platform import python_version
@@ -76,7 +77,7 @@ def corpus_content(corpus: str, contents: Contents) -> str:
 
 def _dataset_content(corpus: str, contents: Contents) -> str:
     name, config, split = parse_hugging_face(corpus)
-    if not Path(name).is_dir():
+    if not os.path.isdir(name):
         return corpus
     return " ".join(filter(None, (contents.of(Path(name)), config, split)))
 

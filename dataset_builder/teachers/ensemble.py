@@ -11,7 +11,7 @@ import torch
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher, TeacherAnswer, best_first, labelled
 from retrieval.batches import batched
-from retrieval.records import Passage
+from retrieval.records import Hit, Passage
 from retrieval.retrievers import Retriever
 
 # Each member sees so many pools before the next one's turn.
@@ -48,14 +48,18 @@ class EnsembleTeacher:
         return self._together([teacher.order(query, passages) for teacher, _ in self.members])
 
     def _together(self, answers: Sequence[TeacherAnswer]) -> TeacherAnswer:
-        without = next((answer for answer in answers if answer.order is None), None)
-        if without is not None:
-            return TeacherAnswer(None, without.label_status)
-        weights = [weight for _, weight in self.members]
-        weighted = [weight * normalised(answer) for answer, weight in zip(answers, weights, strict=True)]
-        answer = best_first(torch.stack(weighted).sum(dim=0).tolist())
-        status = "repaired" if any(own.label_status == "repaired" for own in answers) else "ok"
-        return TeacherAnswer(answer.order, status, answer.scores, max(own.repaired_places for own in answers))
+        return together(answers, [weight for _, weight in self.members])
+
+
+def together(answers: Sequence[TeacherAnswer], weights: Sequence[float]) -> TeacherAnswer:
+    """The weighted sum of what several teachers make of one pool; no order where one of them gives none."""
+    without = next((answer for answer in answers if answer.order is None), None)
+    if without is not None:
+        return TeacherAnswer(None, without.label_status)
+    weighted = [weight * normalised(answer) for answer, weight in zip(answers, weights, strict=True)]
+    answer = best_first(torch.stack(weighted).sum(dim=0).tolist())
+    status = "repaired" if any(own.label_status == "repaired" for own in answers) else "ok"
+    return TeacherAnswer(answer.order, status, answer.scores, max(own.repaired_places for own in answers))
 
 
 def answer_of(example: RankingExample) -> TeacherAnswer:
@@ -92,6 +96,11 @@ class RetrieverTeacher:
 
     def order(self, query: str, passages: Sequence[Passage]) -> TeacherAnswer:
         """Rank `passages` for `query`, with their scores."""
-        found = {hit.docid: hit.score for hit in self._retriever.search([query], RETRIEVAL_DEPTH)[0]}
-        lowest = min(found.values(), default=0.0)
-        return best_first([found.get(passage.docid, lowest) for passage in passages])
+        return as_found(self._retriever.search([query], RETRIEVAL_DEPTH)[0], passages)
+
+
+def as_found(hits: Sequence[Hit], passages: Sequence[Passage]) -> TeacherAnswer:
+    """`passages` by the scores of `hits`; one that is not among them has the lowest found."""
+    found = {hit.docid: hit.score for hit in hits}
+    lowest = min(found.values(), default=0.0)
+    return best_first([found.get(passage.docid, lowest) for passage in passages])

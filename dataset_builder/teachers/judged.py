@@ -3,6 +3,7 @@
 A teacher that is no better than its student's start has little to teach (Xu et al., arXiv 2507.08336).
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Judged:
         if not self.judged:
             return
         self.queries()
-        if self.judged_run and not Path(self.judged_run).is_file():
+        if self.judged_run and not os.path.isfile(self.judged_run):
             raise InputError(f"--judged_run {self.judged_run} does not exist")
         if any(teacher.kind == BATCH for teacher in teachers_of(settings)):
             raise InputError(

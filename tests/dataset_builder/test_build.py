@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 from datasets import load_dataset
 
+from tests.command_line import ROOT, run_module
 from tests.conftest import PLANETS
 
-ROOT = Path(__file__).parents[2]
 STAGES = ("passages", "indexes", "queries", "pools", "rankings", "dataset")
 
 
@@ -26,8 +25,10 @@ def command(corpus, output, *flags):
     ]  # fmt: skip
 
 
-def run(*arguments, cwd=ROOT):
-    return subprocess.run(*arguments, cwd=cwd, capture_output=True, text=True, timeout=300)
+def run(arguments, cwd=ROOT):
+    """Run a command line of `command`, in this process."""
+    _, _, module, *flags = arguments
+    return run_module(module, *flags, cwd=cwd)
 
 
 def published(folder):

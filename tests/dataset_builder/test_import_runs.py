@@ -1,8 +1,7 @@
 """Rankings that exist already, as TREC runs: imported, read back, and refused where they cannot be used."""
 
 import re
-import subprocess
-import sys
+from dataclasses import replace
 
 import pytest
 from datasets import load_dataset
@@ -13,7 +12,7 @@ from dataset_builder.commands.import_runs import import_runs as import_runs_here
 from dataset_builder.commands.inspection import describe_query, describe_status
 from dataset_builder.language_models.access import TeacherAccess
 from retrieval.errors import InputError
-from tests.dataset_builder.test_build import ROOT
+from tests.command_line import run_module
 
 
 @pytest.fixture
@@ -31,10 +30,9 @@ def files(planets, tmp_path):
 
 
 def import_runs(files, output, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", "dataset_builder", "import-runs", "--queries", str(files / "queries.jsonl"),
-         "--corpus", str(files / "corpus.jsonl"), "--output_dir", str(output), *map(str, flags)],
-        cwd=ROOT, capture_output=True, text=True,
+    return run_module(
+        "dataset_builder", "import-runs", "--queries", files / "queries.jsonl", "--corpus",
+        files / "corpus.jsonl", "--output_dir", output, *flags,
     )  # fmt: skip
 
 
@@ -59,12 +57,60 @@ def test_a_run_becomes_a_dataset_that_keeps_its_order_and_the_first_stages(files
     assert "imported from TREC runs" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_fused_runs_give_one_ranking_with_scores_of_the_first_stages_passages(files, tmp_path):
+    (tmp_path / "dense.txt").write_text("7 Q0 mars 1 0.9 dense\n7 Q0 elsewhere 2 0.5 dense\n")
+    wanted = Import(
+        [files / "llm.txt", tmp_path / "dense.txt"], files / "queries.jsonl", str(files / "corpus.jsonl"),
+        str(tmp_path / "out"), files / "first.txt", fuse=[1, 2],
+    )  # fmt: skip
+    import_runs_here(wanted)
+    rows = {row["query_id"]: row for row in load_dataset(str(tmp_path / "out"))["train"]}
+    assert {row["teacher"] for row in rows.values()} == {"llm+dense"}
+    # z-scores: mars 1 and sun -1 in both runs (sun, which dense lacks, has its lowest score), weighted 1 and 2.
+    found = rows["7"]["retrieved_passages"]
+    assert [(one["docid"], one["retriever_rank"], one["teacher_score"]) for one in found] == [
+        ("mars", 2, 3.0),
+        ("sun", 1, -3.0),
+    ]
+    # Only the first run ranks this query.
+    assert [(one["docid"], one["teacher_score"]) for one in rows["8"]["retrieved_passages"]] == [
+        ("saturn", 1.0),
+        ("mars", -1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"first_stage": None}, "--fuse ranks the passages of --first_stage"),
+        ({"fuse": [1, 2]}, "--fuse has 2 weights for 1 runs"),
+    ],
+)
+def test_runs_that_cannot_be_fused_are_refused(files, tmp_path, changed, said):
+    wanted = Import(
+        [files / "llm.txt"], files / "queries.jsonl", str(files / "corpus.jsonl"), str(tmp_path / "out"),
+        files / "first.txt", fuse=[],
+    )  # fmt: skip
+    with pytest.raises(InputError, match=re.escape(said)):
+        import_runs_here(replace(wanted, **changed))
+    assert not (tmp_path / "out").exists()
+
+
+def test_many_runs_of_long_names_are_imported(files, tmp_path):
+    names = [tmp_path / f"{'a-long-name-' * 10}{number}.txt" for number in range(3)]
+    for name in names:
+        name.write_text((files / "llm.txt").read_text())
+    import_runs_here(
+        Import(names, files / "queries.jsonl", str(files / "corpus.jsonl"), str(tmp_path / "out"))
+    )
+    assert load_dataset(str(tmp_path / "out"))["train"].num_rows == 6
+
+
 def test_an_imported_dataset_has_no_teacher_to_order_with(files, tmp_path):
     assert import_runs(files, tmp_path / "out", "--runs", files / "llm.txt").returncode == 0
-    result = subprocess.run(
-        [sys.executable, "-m", "dataset_builder", "order", str(tmp_path / "out"), "--queries",
-         str(files / "queries.jsonl"), "--run", str(files / "first.txt"), "--output", str(tmp_path / "run.txt")],
-        cwd=ROOT, capture_output=True, text=True,
+    result = run_module(
+        "dataset_builder", "order", tmp_path / "out", "--queries", files / "queries.jsonl",
+        "--run", files / "first.txt", "--output", tmp_path / "run.txt",
     )  # fmt: skip
     assert result.returncode == 2
     assert "were imported; it has no teacher to ask" in result.stderr
@@ -110,11 +156,16 @@ def test_what_cannot_be_imported_is_said(files, tmp_path, line, message):
 
 
 def test_a_build_cannot_take_runs_for_its_teacher(planets, tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-m", "dataset_builder", "build", "--corpus", str(planets), "--teacher", "run:x",
-         "--output_dir", str(tmp_path / "out")],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    result = run_module(
+        "dataset_builder",
+        "build",
+        "--corpus",
+        planets,
+        "--teacher",
+        "run:x",
+        "--output_dir",
+        tmp_path / "out",
+    )
     assert result.returncode == 2
     assert "import-runs" in result.stderr
 

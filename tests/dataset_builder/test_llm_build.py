@@ -4,16 +4,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
+from unittest import mock
 
 import pytest
 from datasets import load_dataset
 
+from tests.command_line import run_module
 from tests.conftest import PLANETS
 from tests.dataset_builder.test_build import ROOT, command
 from tests.teachers.llm_answers import FAULTS, stand_in_order
-from tests.teachers.llm_server import StandIn, StandInServer
+from tests.teachers.llm_server import StandInServer
+from tests.teachers.llm_stand_in import StandIn
 
 NOWHERE = ("--teacher", "openai:x", "--base_url", "http://127.0.0.1:9/v1")
 WINDOWS = ("--window_size", "3", "--step", "2", "--answer_format", "text")
@@ -24,11 +26,14 @@ def environment():
 
 
 def run(arguments):
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment())
+    _, _, module, *flags = arguments
+    with mock.patch.dict(os.environ):
+        os.environ.pop("OPENAI_API_KEY", None)
+        return run_module(module, *flags)
 
 
 def builder(*arguments):
-    return run([sys.executable, "-m", "dataset_builder", *map(str, arguments)])
+    return run_module("dataset_builder", *arguments)
 
 
 def build_command(corpus, output, server, *flags):

@@ -17,7 +17,8 @@ from dataset_builder.queries.llm_query import QueryPrompt, written_query
 from retrieval.errors import InputError
 from retrieval.records import Hit, Passage
 from tests.dataset_builder.test_build import ROOT, command, published, run
-from tests.teachers.llm_server import StandIn, StandInServer
+from tests.teachers.llm_server import StandInServer
+from tests.teachers.llm_stand_in import StandIn
 
 WRITING = ("--query_types", "cropped", "llm_query", "--query_writer", "openai:SmolLM2-135M-Instruct")
 EMBEDDED = (*WRITING, "--base_url", "embedded")

@@ -3,8 +3,6 @@
 import json
 import random
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -22,8 +20,8 @@ from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_fais
 from retrieval.retrievers.lucene import BM25, build_lucene_index
 from retrieval.retrievers.reranked import BM25Reranked, MonoT5
 from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
+from tests.command_line import run_module
 from tests.conftest import PLANETS, bert_tokenizer, save_bert
-from tests.dataset_builder.test_build import ROOT
 
 QUERIES = ["red planet with iron dust", "rings of ice", "moon"]
 
@@ -165,11 +163,10 @@ def test_the_paper_profile_builds_with_all_its_methods(planets, paper_models, tm
 
     (tmp_path / "topics.tsv").write_text("7\tWhat is a red planet?\n")
     flags = [flag for name, path in paper_models.items() for flag in (f"--{name}", path)]
-    result = subprocess.run(
-        [sys.executable, "-m", "dataset_builder", "build", "--profile", "paper", "--corpus", str(planets),
-         "--num_queries", "16", "--num_passages", "4", "--teacher", "rank-fusion", "--test_fraction", "0.2",
-         "--exclude_queries", str(tmp_path / "topics.tsv"), "--output_dir", str(tmp_path / "out"), *flags],
-        cwd=ROOT, capture_output=True, text=True,
+    result = run_module(
+        "dataset_builder", "build", "--profile", "paper", "--corpus", planets, "--num_queries", "16",
+        "--num_passages", "4", "--teacher", "rank-fusion", "--test_fraction", "0.2",
+        "--exclude_queries", tmp_path / "topics.tsv", "--output_dir", tmp_path / "out", *flags,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     rows = [row for split in load_dataset(str(tmp_path / "out")).values() for row in split]
@@ -195,11 +192,9 @@ def test_the_paper_profile_builds_with_all_its_methods(planets, paper_models, tm
     ],
 )
 def test_methods_that_cannot_work_are_refused_before_the_build(planets, tmp_path, flags, message):
-    result = subprocess.run(
-        [sys.executable, "-m", "dataset_builder", "build", "--corpus", str(planets), "--output_dir",
-         str(tmp_path / "out"), *flags],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    result = run_module(
+        "dataset_builder", "build", "--corpus", planets, "--output_dir", tmp_path / "out", *flags
+    )
     assert result.returncode == 2
     assert message in result.stderr
     assert not (tmp_path / "out").exists()

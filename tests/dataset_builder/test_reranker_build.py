@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from array import array
 
 import pytest
@@ -15,6 +14,7 @@ from datasets import load_dataset
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.dataset.distill20k import check_rows
 from modeling_twolar import load_reranker
+from tests.command_line import run_module
 from tests.conftest import PLANETS
 from tests.dataset_builder.test_build import ROOT, command, published, run
 
@@ -35,7 +35,7 @@ def built(corpus, small_teacher, tmp_path_factory):
 
 
 def builder(*arguments):
-    return run([sys.executable, "-m", "dataset_builder", *map(str, arguments)])
+    return run_module("dataset_builder", *arguments)
 
 
 def rows_of(output):

@@ -1,6 +1,7 @@
 """Pyserini's collections by name: its own loading code on a small index in its own cache, and without network."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,19 @@ def build_index(cache, name):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     return Path(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def evaluation():
+    """Runs `python -m evaluation` in its own process: where Java and Pyserini look is settled as they start."""
+
+    def run(*arguments, **environment):
+        command = [sys.executable, "-m", "evaluation", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | environment
+        )
+
+    return run
 
 
 @pytest.fixture

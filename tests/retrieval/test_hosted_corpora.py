@@ -14,8 +14,9 @@ from retrieval.corpus import read_corpus
 from retrieval.errors import InputError
 from retrieval.hosted_corpora import parse_hugging_face
 from retrieval.records import Passage
-from tests.conftest import ROOT
-from tests.model_cards.hub_server import Repo, serve_hub
+from tests.command_line import ROOT
+from tests.model_cards.hub import Repo
+from tests.model_cards.hub_server import serve_hub
 
 CARD = """---
 configs:

@@ -1,11 +1,13 @@
 import pytest
-from example_pools import make_pool
-from llm_server import StandIn, StandInServer, completion
 
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest
 from dataset_builder.language_models.conversation import advance
 from dataset_builder.teachers.listwise import ListwiseSettings
+from tests.teachers.example_pools import make_pool
+from tests.teachers.llm_answers import completion
+from tests.teachers.llm_server import StandInServer
+from tests.teachers.llm_stand_in import StandIn
 
 
 @pytest.fixture

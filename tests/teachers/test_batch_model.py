@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from llm_server import StandIn
 
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.batch import BatchModel
@@ -14,6 +13,7 @@ from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from retrieval.errors import InputError
 from tests.teachers.llm_answers import FORMS
+from tests.teachers.llm_stand_in import StandIn
 
 
 class Killed(BaseException):

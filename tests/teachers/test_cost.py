@@ -2,7 +2,6 @@ import subprocess
 import sys
 
 import pytest
-from llm_server import StandIn, StandInServer
 
 from dataset_builder.language_models.budget import Budget, BudgetReached
 from dataset_builder.language_models.chat import ChatAnswer
@@ -10,6 +9,8 @@ from dataset_builder.language_models.cost import estimate
 from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.listwise import ListwiseSettings
 from retrieval.errors import InputError
+from tests.teachers.llm_server import StandInServer
+from tests.teachers.llm_stand_in import StandIn
 
 PRICE = Price(prompt=1.0, completion=2.0)
 
@@ -60,7 +61,7 @@ SPEND = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{here!r}]
-from example_pools import make_pool
+from tests.teachers.example_pools import make_pool
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.ledger import Ledger

@@ -1,13 +1,13 @@
 """Several teachers as one, computed by hand."""
 
 import pytest
-from example_pools import make_pool
 
 from dataset_builder.teacher_name import Member, ensemble_name
 from dataset_builder.teachers import TeacherAnswer, best_first, labelled
 from dataset_builder.teachers.ensemble import EnsembleTeacher, RetrieverTeacher, normalised
 from retrieval.errors import InputError
 from retrieval.records import Hit
+from tests.teachers.example_pools import make_pool
 
 
 class Says:

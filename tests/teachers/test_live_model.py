@@ -5,7 +5,6 @@ import sys
 import time
 
 import pytest
-from llm_server import FAULTS, StandIn, StandInServer
 
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.budget import Budget, BudgetReached
@@ -17,6 +16,9 @@ from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from retrieval.errors import InputError
+from tests.teachers.llm_answers import FAULTS
+from tests.teachers.llm_server import StandInServer
+from tests.teachers.llm_stand_in import StandIn
 
 
 @pytest.fixture
@@ -175,7 +177,7 @@ RUN = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{here!r}]
-from example_pools import make_pool
+from tests.teachers.example_pools import make_pool
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.budget import Budget
 from dataset_builder.teachers.listwise import ListwiseSettings

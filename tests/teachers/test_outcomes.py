@@ -5,7 +5,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from llm_server import StandIn
 
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.budget import Budget, BudgetReached
@@ -19,6 +18,7 @@ from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from retrieval.errors import InputError
 from tests.teachers.llm_answers import FORMS, REJECTIONS, STOPS, ranking_ids
+from tests.teachers.llm_stand_in import StandIn
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from example_pools import make_pool
 
 from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.chat import ChatAnswer
@@ -14,6 +13,7 @@ from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from dataset_builder.teachers.pointwise import PointwiseSettings, log_odds
 from retrieval.errors import InputError
+from tests.teachers.example_pools import make_pool
 
 MODEL = "SmolLM2-135M-Instruct"
 

@@ -6,7 +6,6 @@ from itertools import count, islice
 
 import pytest
 import torch
-from example_pools import make_pool
 from transformers import BertForSequenceClassification, BertModel
 
 from dataset_builder.teacher_name import TeacherName
@@ -22,6 +21,7 @@ from retrieval.errors import InputError
 from retrieval.model_files import model_path
 from retrieval.records import Passage
 from tests.conftest import PLANETS, save_bert
+from tests.teachers.example_pools import make_pool
 
 PASSAGES = [Passage(docid, "", text) for docid, text in PLANETS]
 
