@@ -9,7 +9,7 @@ START := twolar/minilm-python-stdlib-start
 QUESTIONS := evaluation/python_questions
 RESULTS := runs/quickstart
 
-.PHONY: quickstart distil-runs test test-all check setup demo clean
+.PHONY: quickstart distil test test-all check setup demo clean
 
 setup: .venv/installed
 
@@ -47,14 +47,15 @@ $(RESULTS)/results.json: $(STUDENT)/all_results.json $(START)/all_results.json
 		--model start=$(START) student=$(STUDENT) teacher=all-MiniLM-L6-v2 \
 		--baseline start > $(RESULTS)/evaluation.log
 
-## Distil rankings that an LLM has made already. RUNS: TREC runs of its rankings; QUERIES: queries.jsonl; CORPUS: their
-## passages; FIRST_STAGE: the run it reranked.
-distil-runs: setup
+## Distil rankings that exist already into the whole MiniLM. RUNS: TREC runs of an LLM's rankings, of rerankers or
+## retrievers; WEIGHTS: one a run (none: all alike); QUERIES: queries.jsonl; CORPUS: their passages; FIRST_STAGE: the run
+## whose passages they rank.
+distil: setup
 	$(foreach name,RUNS QUERIES CORPUS FIRST_STAGE,$(if $($(name)),,$(error give $(name)=...; see README, Training)))
-	@$(RUN) -m dataset_builder import-runs --runs $(RUNS) --queries $(QUERIES) --corpus $(CORPUS) \
-		--first_stage $(FIRST_STAGE) --output_dir twolar/llm-runs
-	@test -f twolar/minilm-llm-runs/all_results.json || $(RUN) train_hf.py training/llm_runs.yaml
-	@echo "student: twolar/minilm-llm-runs"
+	@$(RUN) -m dataset_builder import-runs --runs $(RUNS) --fuse $(WEIGHTS) --queries $(QUERIES) --corpus $(CORPUS) \
+		--first_stage $(FIRST_STAGE) --output_dir twolar/fused-runs
+	@test -f twolar/minilm-fused-runs/all_results.json || $(RUN) train_hf.py training/distil.yaml
+	@echo "student: twolar/minilm-fused-runs"
 
 ## Try the student in the browser.
 demo: setup

@@ -22,7 +22,11 @@ from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder, all_rankings
 from dataset_builder.language_models.prices import Price
+from dataset_builder.ranking_example import RankingExample
+from dataset_builder.teachers.prompt import ListwisePrompt
+from dataset_builder.teachers.sliding_window import sort_in_windows
 from retrieval.errors import InputError, run_cli
+from tests.teachers.llm_answers import ranking_ids
 
 SECONDS_BETWEEN_LOOKS = 0.5
 CALLS_A_QUERY = 2
@@ -136,7 +140,11 @@ def _report(folder: BuildFolder, counts: dict[str, object], runs: list[Run]) -> 
     keys = [row["key"] for row in rows if not row["rejection"]]
     price = Price.of(MODEL)
     assert price is not None
-    statuses = Counter(example.label_status for example in all_rankings(folder))
+    labels = list(all_rankings(folder))
+    statuses = Counter(label.label_status for label in labels)
+    wrong = sum(
+        label.label_status == "ok" and label.teacher_order != _by_the_server(label) for label in labels
+    )
     asked = counts["asked"]
     assert isinstance(asked, int)
     print(f"the server: {counts}")
@@ -146,11 +154,27 @@ def _report(folder: BuildFolder, counts: dict[str, object], runs: list[Run]) -> 
     paid = price.cost(prompt_tokens, answer_tokens)
     print(f"paid, by the server's count: ${paid:.4f}")
     print(f"runs, killed by SIGKILL but for the last: {[round(run.seconds) for run in runs]} s")
-    print(f"queries labelled: {statuses.total()} ({dict(statuses)})")
+    print(
+        f"queries labelled: {statuses.total()} ({dict(statuses)}), of them ok, yet not in the server's order: {wrong}"
+    )
     print(f"answers on disk: {len(keys)}, of them bought twice: {len(keys) - len(set(keys))}")
     print(f"largest process: {max(run.peak_mib for run in runs):.0f} MiB")
     cpu_seconds = sum(run.cpu_seconds for run in runs)
     print(f"CPU a call, each start and the dataset's writing included: {1000 * cpu_seconds / asked:.2f} ms")
+
+
+def _by_the_server(pool: RankingExample) -> tuple[int, ...]:
+    """The order that the stand-in gives, window by window, where no fault comes between."""
+    prompt, windows = ListwisePrompt(), sort_in_windows(len(pool.passages))
+    ranked: list[int] | None = None
+    try:
+        while True:
+            window = next(windows) if ranked is None else windows.send(ranked)
+            shown = [pool.passages[index].passage for index in window]
+            content = prompt.messages(pool.query.text, shown)[-1].content
+            ranked = [window[number - 1] for number in ranking_ids({"messages": [{"content": content}]})]
+    except StopIteration as done:
+        return tuple(done.value)
 
 
 if __name__ == "__main__":

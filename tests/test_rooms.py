@@ -37,7 +37,7 @@ HEAVY = {
 }  # fmt: skip
 COMMANDS = (
     "dataset_builder.__main__", "evaluation.__main__", "evaluation.ablations.__main__", "model_cards.publish",
-    "spaces_demo.serve", "training.cross_validation.__main__",
+    "model_cards.readme", "spaces_demo.serve", "train_hf", "training.cross_validation.__main__",
 )  # fmt: skip
 
 

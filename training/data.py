@@ -10,7 +10,8 @@ import pyarrow.compute
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
 from retrieval.errors import InputError
-from training.arguments import DataArguments, Stage
+from training.arguments import Stage
+from training.flags import DataArguments
 from training.losses import WeightedLoss
 
 NEEDED_COLUMNS = ("query_id", "query", "retrieved_passages")

@@ -13,9 +13,10 @@ from transformers.trainer_utils import IntervalStrategy
 from modeling_twolar import TwolarForReranking
 from retrieval.errors import InputError
 from retrieval.text_file import write_text
-from training.arguments import ModelArguments, Stage
+from training.arguments import Stage
 from training.collator import contents, pool_of
 from training.data import normal
+from training.flags import ModelArguments
 from training.judged import JudgedRanking
 from training.student import load_student, on_device
 from training.trainer import teacher_ndcg

@@ -8,7 +8,7 @@ from evaluation.first_stage import Candidates, retrieve
 from evaluation.measures import MAIN_MEASURE, per_query
 from modeling_twolar import TwolarForReranking
 from retrieval.trec_run import ordered
-from training.arguments import DataArguments
+from training.flags import DataArguments
 
 
 @dataclass(frozen=True, slots=True)

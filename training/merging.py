@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from modeling_twolar import TwolarForReranking
-from training.arguments import ModelArguments, Stage
+from training.arguments import Stage
+from training.flags import ModelArguments
 from training.held_out import HeldOut, PerQuery
 from training.student import load_student, on_device
 

@@ -11,7 +11,7 @@ from transformers import HfArgumentParser
 from retrieval.errors import InputError
 from training.refusals import one_line
 
-HELP = "python train_hf.py --help lists them"
+HELP = "python train_hf.py --help_all lists them"
 
 
 class Parser(HfArgumentParser):
@@ -19,6 +19,7 @@ class Parser(HfArgumentParser):
 
     def __init__(self, kinds: Sequence[type]) -> None:
         super().__init__(kinds, allow_abbrev=False)  # type: ignore[arg-type]
+        self.add_argument("--help_all", action="help", help="show this and end")
         self.hints = {
             one.name: get_type_hints(kind)[one.name] for kind in kinds for one in fields(kind) if one.init
         }

@@ -9,7 +9,8 @@ from transformers import Trainer
 from modeling_twolar import TwolarForReranking, load_reranker
 from retrieval.errors import InputError
 from retrieval.model_files import model_path
-from training.arguments import ModelArguments, Stage
+from training.arguments import Stage
+from training.flags import ModelArguments
 
 ADAPTER = "adapter"
 # How attention layers call a probability that they keep as a number.

@@ -18,8 +18,9 @@ from modeling_twolar import TwolarForReranking
 from modeling_twolar.bi_encoder import BiEncoder, Texts, TextVectors
 from modeling_twolar.scoring_apart import TokenIds, as_texts, split_pair
 from retrieval.errors import InputError
-from training.arguments import VECTORS, ModelArguments, Stage
+from training.arguments import Stage
 from training.collator import contents, pool_of
+from training.flags import VECTORS, ModelArguments
 from training.student import load_student, on_device
 from training.trainer import PAIRS_PER_CPU_PRODUCT
 

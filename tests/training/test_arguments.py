@@ -120,7 +120,10 @@ def test_flags_behind_a_file_override_it_and_a_stage_goes_back_to_a_default_by_n
 WRONG_FILES = [
     ("learning_rat: 1e-4", "unknown argument learning_rat; did you mean learning_rate?"),
     ("learning_r: 1e-4", "unknown argument learning_r; did you mean learning_rate?"),
-    ("epochs_of_the_moon: 1", "unknown argument epochs_of_the_moon; python train_hf.py --help lists them"),
+    (
+        "epochs_of_the_moon: 1",
+        "unknown argument epochs_of_the_moon; python train_hf.py --help_all lists them",
+    ),
     ("1: x", "unknown argument 1;"),
     ("learning_rate: {max: 1}", "learning_rate takes one value, not names and values"),
     ("retrievers: {bm25: true}", "retrievers takes one value, not names and values"),
@@ -229,7 +232,7 @@ IMPOSSIBLE = [
     ("--accelerator_config none.json", "none.json"),
     ("--learning_rate fast", "invalid float value: 'fast'"),
     ("--learning_r 1", "unknown argument --learning_r; did you mean --learning_rate?"),
-    ("--no_such=1", "unknown argument --no_such=1; python train_hf.py --help lists them"),
+    ("--no_such=1", "unknown argument --no_such=1; python train_hf.py --help_all lists them"),
     ("stray", "unknown argument stray;"),
 ]
 

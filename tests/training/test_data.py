@@ -4,9 +4,10 @@ import pytest
 from datasets import Dataset
 
 from retrieval.errors import InputError
-from training.arguments import DataArguments, DistillationArguments, ModelArguments, Stage
+from training.arguments import DistillationArguments, Stage
 from training.collator import RankingCollator
 from training.data import has_scores, load_rankings, num_with_source, refuse_unreadable
+from training.flags import DataArguments, ModelArguments
 from training.losses import parse_loss
 
 

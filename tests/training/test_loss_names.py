@@ -14,7 +14,12 @@ from tests.training.losses_cases import (
     TEACHER,
     assert_same_value_and_gradient,
 )
+from training.flags import LOSS_NAMES
 from training.losses import LOSSES, infonce, kl, margin_mse, parse_loss, ranknet
+
+
+def test_the_help_names_every_loss():
+    assert set(LOSS_NAMES) == set(LOSSES)
 
 
 def test_a_weighted_loss_is_the_sum_of_its_terms():

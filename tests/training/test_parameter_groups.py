@@ -4,7 +4,8 @@ import pytest
 
 from modeling_twolar import TwolarForReranking
 from retrieval.model_files import model_path
-from training.arguments import DistillationArguments, ModelArguments
+from training.arguments import DistillationArguments
+from training.flags import ModelArguments
 from training.losses import ranknet
 from training.student import add_adapters
 from training.trainer import RankingTrainer

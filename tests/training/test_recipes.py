@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.arguments import VECTORS, parse_arguments
+from training.arguments import parse_arguments
+from training.flags import VECTORS
 from training.losses import parse_loss
 
 RECIPES = sorted((Path(__file__).parents[2] / "training").glob("*.yaml"))

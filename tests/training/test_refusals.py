@@ -8,7 +8,8 @@ from datasets import Dataset
 from retrieval.errors import InputError
 from tests.modeling.small_models import save_classifier
 from tests.training.conftest import row, train
-from training.arguments import ModelArguments, parse_arguments
+from training.arguments import parse_arguments
+from training.flags import ModelArguments
 from training.held_out import HeldOut
 from training.student import load_student
 

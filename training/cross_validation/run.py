@@ -13,10 +13,10 @@ from evaluation.score_cache import ScoreCache
 from evaluation.systems import SystemRun, load_run, parse_named, rerank
 from evaluation.tables import details
 from retrieval.trec_run import Run, write_run
-from training.arguments import DataArguments
 from training.cross_validation.folds import Fold, split, train_folds, write_without
 from training.cross_validation.settings import CrossValidationSettings
 from training.data import load_rankings
+from training.flags import DataArguments
 
 
 def cross_validate(settings: CrossValidationSettings) -> None:

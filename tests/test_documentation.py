@@ -1,0 +1,54 @@
+"""What README and docs/ say: commands whose flags exist, files that are there, links that lead somewhere."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import ROOT, run_module
+
+PAGES = [ROOT / "README.md", ROOT / "evaluation" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(r"python (?:-m (?P<module>[\w.]+)|(?P<script>train_hf)\.py)(?P<rest>(?: \\\n|[^\n`])*)")
+SUBCOMMANDS = {"dataset_builder"}
+
+
+def commands():
+    for page in PAGES:
+        for found in COMMAND.finditer(page.read_text()):
+            module = found["module"] or found["script"]
+            words = found["rest"].replace("\\\n", " ").split()
+            sub = words[0] if module in SUBCOMMANDS and words and re.fullmatch(r"[a-z-]+", words[0]) else ""
+            flags = [word for word in words if re.fullmatch(r"--\w+", word)]
+            yield page.relative_to(ROOT).as_posix(), module, sub, flags
+
+
+@cache
+def help_of(module, sub):
+    result = run_module(module, *([sub] if sub else []), "--help")
+    assert result.returncode == 0, result.stderr
+    return set(re.findall(r"--\w+", result.stdout))
+
+
+def test_every_command_is_one_of_ours_and_its_flags_exist():
+    found = list(commands())
+    assert len(found) > 15
+    ours = [entry for entry in found if (ROOT / entry[1].replace(".", "/")).exists() or entry[1] == "train_hf"
+            or (ROOT / (entry[1].replace(".", "/") + ".py")).exists()]  # fmt: skip
+    assert ours == found
+    wrong = [
+        (page, module, flag)
+        for page, module, sub, flags in found
+        for flag in flags
+        if flag not in help_of(module, sub)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+    missing = [
+        link for link in links if not link.startswith("http") and not (page.parent / Path(link)).exists()
+    ]
+    assert missing == []
