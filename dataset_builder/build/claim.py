@@ -6,7 +6,7 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
@@ -47,10 +47,12 @@ class Begun:
         identity, seen = record.pop(IDENTITY, {}), record.pop(SEEN, {})
         version = record.pop(CORPUS_VERSION, "")
         record.setdefault("language", ENGLISH)
+        record.setdefault("num_shards", _tasks_of_the_release_before(folder))
         if "structured" in record:
             # Builds of earlier releases asked for text, or for a JSON list that is no longer asked for.
             record["answer_format"] = "json" if record.pop("structured") else "text"
         settings = BuildSettings(**record, output_dir=str(folder.root))
+        settings = replace(settings, num_shards=settings.num_shards or settings.default_shards)
         return cls(
             settings, identity, {path: (stamp, digest) for path, (stamp, digest) in seen.items()}, version
         )
@@ -91,6 +93,15 @@ def claimed(folder: BuildFolder, settings: BuildSettings, identity: Identity, se
     except Refused:
         _remove_if_empty(folder, is_new)
         raise
+
+
+def _tasks_of_the_release_before(folder: BuildFolder) -> int:
+    """In how many files it kept pools: one a task, as datatrove noted; 0 where none were begun."""
+    for stage in ("pools", "rankings"):
+        noted = folder.logs(stage) / "executor.json"
+        if noted.is_file():
+            return int(json.loads(noted.read_text())["world_size"])
+    return 0
 
 
 def _write(folder: BuildFolder, settings: BuildSettings, identity: Identity, seen: Seen) -> None:

@@ -11,10 +11,11 @@ LOCAL, RAY, SLURM = "local", "ray", "slurm"
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a build's stages are executed. None of it changes the dataset, but for one thing: a reranker's scores
-    differ in their last digits with `tasks`, which says what pools share a batch.
+    """How a build's stages are executed. None of it changes the dataset, but for one thing: the scores of a reranker
+    that keeps passages' vectors differ in their last digits with `tasks`, which says what shares a batch.
 
-    `tasks`: shards of the pools and rankings. `workers`: how many of them run at once. `partition`,
+    `tasks`: among how many the shards of pools and rankings are shared out. `workers`: how many of them run at once;
+    both may change from run to run. `partition`,
     `time_limit`, `gpus`: of a Slurm job; `gpus` also of a Ray task. All machines must share the build's folder.
     """
 

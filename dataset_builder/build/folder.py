@@ -72,6 +72,11 @@ class BuildFolder:
         return self.build / f"{name}.faiss"
 
     @property
+    def indexes(self) -> Path:
+        """Whose indexes are there."""
+        return self.build / "indexes.json"
+
+    @property
     def queries(self) -> Path:
         """All queries, in order."""
         return self.build / "queries.jsonl"
@@ -86,13 +91,21 @@ class BuildFolder:
         """How much the methods' pools have in common."""
         return self.build / "overlaps.jsonl"
 
-    def pools(self, rank: int) -> Path:
-        """The pools that task `rank` filled."""
-        return self.build / "pools" / f"{rank:05d}.jsonl"
+    def found(self, method: str, part: str) -> Path:
+        """What a retrieval method found for a part of the queries; gone when its pools are there."""
+        return self.build / "found" / method / f"{part}.jsonl"
 
-    def rankings(self, rank: int) -> Path:
-        """The rankings that task `rank` labelled."""
-        return self.build / "rankings" / f"{rank:05d}.jsonl"
+    def poolless(self, shard: int) -> Path:
+        """The queries of a shard that found no pool."""
+        return self.build / "poolless" / f"{shard:05d}.jsonl"
+
+    def pools(self, shard: int) -> Path:
+        """The pools of a shard's queries."""
+        return self.build / "pools" / f"{shard:05d}.jsonl"
+
+    def rankings(self, shard: int) -> Path:
+        """The labelled pools of a shard."""
+        return self.build / "rankings" / f"{shard:05d}.jsonl"
 
     @property
     def answers(self) -> Path:
@@ -104,9 +117,15 @@ class BuildFolder:
         """What was paid, reserved and learnt of servers."""
         return self.build / "ledger.sqlite"
 
-    def batches(self, rank: int) -> Path:
-        """What task `rank` has submitted to a batch API."""
-        return self.build / "batches" / f"{rank:05d}"
+    def batches(self, rank: int, world_size: int) -> Path:
+        """What task `rank` of `world_size` has submitted to a batch API."""
+        return self.build / "batches" / f"{rank:05d}-of-{world_size:05d}"
+
+    def batches_of_other_runs(self, world_size: int) -> list[Path]:
+        """What tasks have submitted in runs of another number of tasks."""
+        own, queries = f"*-of-{world_size:05d}", self.batches_of_queries
+        found = sorted(self.batches_of_queries.parent.glob("*"))
+        return [path for path in found if path != queries and not path.match(own)]
 
     @property
     def batches_of_queries(self) -> Path:
@@ -143,12 +162,17 @@ def read_examples(path: Path) -> Iterator[RankingExample]:
 
 
 def all_pools(folder: BuildFolder) -> Iterator[RankingExample]:
-    """The pools of every task that is done."""
+    """The pools of every shard that is done."""
     yield from chain.from_iterable(map(read_examples, sorted(folder.pools(0).parent.glob("*.jsonl"))))
 
 
+def all_poolless(folder: BuildFolder) -> Iterator[Query]:
+    """The queries that found no pool, of every shard that is done."""
+    yield from chain.from_iterable(map(read_queries, sorted(folder.poolless(0).parent.glob("*.jsonl"))))
+
+
 def all_rankings(folder: BuildFolder) -> Iterator[RankingExample]:
-    """The labelled pools of every task that is done."""
+    """The labelled pools of every shard that is done."""
     yield from chain.from_iterable(map(read_examples, sorted(folder.rankings(0).parent.glob("*.jsonl"))))
 
 

@@ -19,6 +19,8 @@ GIVEN = "given"
 WRITTEN_TYPES = (DOCT5QUERY, LLM_QUERY)
 QUERY_TYPES = ("cropped", DOCT5QUERY, "keywords", GIVEN, LLM_QUERY)
 INDEX_KINDS = ("flat", "hnsw", "ivf")
+# A reranker labels 32 pools at once; of more files than this few clusters have use.
+QUERIES_A_SHARD, MAX_SHARDS = 32, 64
 # How labels are asked for: open to change until the first is made.
 OF_LABELS = (
     "teacher", "ensemble", "window_size", "step", "shuffle", "num_rankings", "max_words", "answer_format",
@@ -42,7 +44,8 @@ class BuildSettings:
     `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw` or `ivf`.
     `exclude_queries`: files of evaluation queries. From `window_size` on: how a language model ranks a pool, see
     `ListwiseSettings`; `max_words` cuts each passage in the prompt, and `temperature` to `thinking_budget` are those of
-    `Sampling`. `license`: of the corpus's text, as the Hub names it.
+    `Sampling`. `license`: of the corpus's text, as the Hub names it. `num_shards`: files of pools and of rankings,
+    whatever tasks make them; 0, as long as the build is not begun, for as many as its queries need.
     """
 
     corpus: str
@@ -82,6 +85,7 @@ class BuildSettings:
     reasoning_effort: str = ""
     thinking_budget: int | None = None
     license: str = "unknown"
+    num_shards: int = 0
 
     def __post_init__(self) -> None:
         if self.num_queries < 1:
@@ -93,6 +97,8 @@ class BuildSettings:
             check_language(self.language)
         if self.consistency_depth < 1:
             raise InputError(f"--consistency_depth is {self.consistency_depth}; at least 1 is needed")
+        if self.num_shards < 0:
+            raise InputError(f"--num_shards is {self.num_shards}; at least 1 is needed")
         if self.num_passages < 2:
             raise InputError(f"--num_passages is {self.num_passages}; a ranking needs at least 2")
         if self.pool not in (SPLIT, UNION):
@@ -109,6 +115,11 @@ class BuildSettings:
                 raise InputError(f"--{name} is {value}; at least 1 is needed, or none")
         if self.temperature is not None and not 0 <= self.temperature < inf:
             raise InputError(f"--temperature is {self.temperature}; it must be at least 0, or none")
+
+    @property
+    def default_shards(self) -> int:
+        """The `num_shards` of a new build that names none."""
+        return max(1, min(MAX_SHARDS, self.num_queries // QUERIES_A_SHARD))
 
     @property
     def asked_writer(self) -> str:

@@ -32,6 +32,11 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "pool": (str, f"{SPLIT}: each query draws from one method, in turn; {UNION}: all methods interleaved"),
     "test_fraction": (float, "share of source passages held out as the test split"),
     "seed": (int, "the same seed gives the same bytes"),
+    "num_shards": (
+        int,
+        "files that pools and rankings lie in, kept from a build's first run; tasks take whole ones (default: a "
+        "32nd of the queries, 64 at most)",
+    ),
     "output_dir": (str, "folder of the dataset, its card and, under build/, the stages' files"),
     "teacher": (
         str,
@@ -116,8 +121,8 @@ JUDGED: dict[str, tuple[Kind, str]] = {
     "start": (str, "what the student is to start from: a checkpoint or backbone"),
 }
 EXECUTION: dict[str, tuple[Kind, str]] = {
-    "tasks": (int, "shards of the pools and rankings"),
-    "workers": (int, "shards that run at once"),
+    "tasks": (int, "tasks that fill pools and label them; may change from run to run"),
+    "workers": (int, "tasks that run at once"),
     "partition": (str, "of Slurm"),
     "time_limit": (str, "of a Slurm job (24:00:00)"),
     "gpus": (int, "for each task on Ray or Slurm"),

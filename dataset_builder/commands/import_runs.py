@@ -128,6 +128,7 @@ def _settings(wanted: Import, num_queries: int) -> BuildSettings:
         seed=wanted.seed,
         output_dir=wanted.output_dir,
         license=wanted.license,
+        num_shards=1,
     )
 
 

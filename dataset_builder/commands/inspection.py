@@ -29,7 +29,7 @@ def describe_status(folder: BuildFolder, access: TeacherAccess) -> str:
     if TeacherName.parse(settings.teacher).kind == RUN:
         lines.append(f"  imported from TREC runs ({settings.teacher.partition(':')[2]})")
     else:
-        lines += [f"  {stage.name}: {stage}" for stage in stage_progress(folder)]
+        lines += [f"  {stage.name}: {stage}" for stage in stage_progress(folder, settings)]
     if folder.queries.is_file():
         lines.append(f"queries: {sum(1 for _ in read_queries(folder.queries)):,}")
     statuses = Counter(example.label_status for example in all_rankings(folder))

@@ -12,18 +12,26 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
 import datasets
 
-from dataset_builder.build.folder import BuildFolder, all_rankings, read_examples, read_queries
+from dataset_builder.build.folder import (
+    BuildFolder,
+    all_poolless,
+    all_rankings,
+    read_examples,
+    read_queries,
+)
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset.card import SPLITS, write_card
 from dataset_builder.dataset.features import FEATURES
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.queries.sampler import TooFewQueries
 from dataset_builder.ranking_example import RankingExample
+from retrieval.errors import InputError
 from retrieval.records import Query
 
 Row = dict[str, object]
@@ -123,12 +131,14 @@ def write_parquet(folder: BuildFolder, settings: BuildSettings, access: TeacherA
 
 
 def check_rows(data: Path, folder: BuildFolder) -> None:
-    """Read the Parquet files back and hold them against the rankings.
+    """Read the Parquet files back and hold them against the rankings, and those against the queries drawn.
 
     Raises:
+        InputError: where a query was drawn and has neither a ranking nor found too few passages for one.
         RuntimeError: where a row is missing or doubled, its ranks are not 1 to n, its scores are not the teacher's,
             or methods and query types do not have the rows that the rankings gave them.
     """
+    _check_queries(folder)
     expected = Counter(
         _expected_key(example) for example in all_rankings(folder) if example.teacher_order is not None
     )
@@ -143,6 +153,18 @@ def check_rows(data: Path, folder: BuildFolder) -> None:
         wrong = sorted((found - expected) + (expected - found))
         first = [names for *names, _ in wrong[:3]]
         raise RuntimeError(f"{len(wrong)} rows of {data} do not match the rankings, first {first}")
+
+
+def _check_queries(folder: BuildFolder) -> None:
+    ranked = {example.query.query_id for example in all_rankings(folder)}
+    missing = [query.query_id for query in read_queries(folder.queries) if query.query_id not in ranked]
+    poolless = {query.query_id for query in all_poolless(folder)}
+    lost = [query_id for query_id in missing if query_id not in poolless]
+    if lost and folder.poolless(0).parent.is_dir():
+        raise InputError(
+            f"{len(lost)} of the queries in {folder.queries} have no ranking, the first is {lost[0]!r}; delete "
+            f"{folder.pools(0).parent} and {folder.rankings(0).parent} and build again: paid answers are kept"
+        )
 
 
 def _expected_key(example: RankingExample) -> RowKey:
@@ -176,15 +198,14 @@ def _name_by_content(data: Path) -> None:
 
 
 def _examples_in_order(folder: BuildFolder) -> Iterator[RankingExample]:
-    """The rankings of all tasks in the order of the queries, whatever the number of tasks."""
+    """The rankings of all shards in the order of the queries, which is that of each shard too."""
     shards = [read_examples(path) for path in sorted(folder.rankings(0).parent.glob("*.jsonl"))]
-    waiting = [next(shard, None) for shard in shards]
-    for number, query in enumerate(read_queries(folder.queries)):
-        turn = number % len(shards)
-        example = waiting[turn]
-        if example is not None and example.query == query:
-            waiting[turn] = next(shards[turn], None)
+    waiting = {example.query.query_id: (example, shard) for shard in shards for example in islice(shard, 1)}
+    for query in read_queries(folder.queries):
+        if query.query_id in waiting:
+            example, shard = waiting.pop(query.query_id)
             yield example
+            waiting |= {following.query.query_id: (following, shard) for following in islice(shard, 1)}
 
 
 def _source(query: Query) -> str:

@@ -1,6 +1,6 @@
 """How a language model is reached, and what it may cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -123,12 +123,13 @@ def check_language_model(teacher: TeacherName, access: TeacherAccess) -> None:
 
 @contextmanager
 def open_language_model(
-    teacher: TeacherName, access: TeacherAccess, folder: BuildFolder, jobs: Path
+    teacher: TeacherName, access: TeacherAccess, folder: BuildFolder, jobs: Path, earlier: Sequence[Path] = ()
 ) -> Iterator[LanguageModel]:
     """The language model that `teacher` names, with the answers it has already given.
 
     Args:
         jobs: folder of what is submitted to a batch API.
+        earlier: folders of what other tasks submitted, in runs before this one.
 
     Raises:
         InputError: where it cannot be reached or loaded.
@@ -143,7 +144,7 @@ def open_language_model(
         with access.server(teacher.model) as server:
             if teacher.kind == BATCH:
                 limits = BatchLimits(queued_tokens=access.batch_queued_tokens)
-                yield BatchModel(cache, budget, server, jobs, access.poll_seconds, limits)
+                yield BatchModel(cache, budget, server, jobs, access.poll_seconds, limits, earlier=earlier)
             else:
                 concurrency = 1 if access.is_embedded(teacher.model) else access.concurrency
                 limit = RateLimit(access.requests_per_minute, access.tokens_per_minute, access.timeout)

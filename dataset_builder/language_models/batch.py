@@ -7,11 +7,12 @@ answer cache, which makes resuming and resubmitting one thing: what has no answe
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import openai
+from filelock import FileLock
 from openai.types import Batch
 from tqdm import tqdm
 
@@ -52,7 +53,8 @@ class _Round:
 class BatchModel(LanguageModel):
     """Leads conversations in rounds of batches. `folder` holds one task's requests and state.
 
-    `poll_seconds` lie between two looks at a batch; `sleep` waits for so many seconds.
+    `poll_seconds` lie between two looks at a batch; `sleep` waits for so many seconds. `earlier`: folders of tasks that
+    are no more, whose batches are collected first.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class BatchModel(LanguageModel):
         poll_seconds: float = 60.0,
         limits: BatchLimits = NO_LIMITS,
         sleep: Callable[[float], None] = time.sleep,
+        earlier: Sequence[Path] = (),
     ) -> None:
         super().__init__(cache, budget)
         self.server = server
@@ -72,6 +75,9 @@ class BatchModel(LanguageModel):
         self.limits = limits
         self.sleep = sleep
         self._files = BatchFiles(folder)
+        self._earlier = [
+            BatchModel(cache, budget, server, other, poll_seconds, limits, sleep) for other in earlier
+        ]
         self._dialect = ServerDialect(budget.ledger, server.name, budget.model)
         self._tally = Tally(server.name)
         self._failures: Counter[str] = Counter()
@@ -97,8 +103,11 @@ class BatchModel(LanguageModel):
 
     def _rounds(self, client: openai.OpenAI, items: Items[Item], begin: Begin[Item, Result]) -> None:
         """Collect what an earlier run submitted; then submit and collect until nothing is missing."""
-        self._collect_all(client, _Round())
-        self.budget.ledger.forget_unsent(self._files.batch(""))
+        for task in self._earlier:
+            # Each task of this run comes by here; the first one collects.
+            with FileLock(task._files.folder / "lock"):
+                task._collect_earlier(client)
+        self._collect_earlier(client)
         while files := self._write_requests(items, begin):
             this = _Round()
             for file in files:
@@ -108,6 +117,10 @@ class BatchModel(LanguageModel):
                 raise InputError(
                     f"a whole round of {len(files)} batches brought no answer; the server says: {this.words}"
                 )
+
+    def _collect_earlier(self, client: openai.OpenAI) -> None:
+        self._collect_all(client, _Round())
+        self.budget.ledger.forget_unsent(self._files.batch(""))
 
     def _write_requests(self, items: Items[Item], begin: Begin[Item, Result]) -> list[str]:
         """The next request of every unfinished conversation, in files within the limits, their cost reserved.

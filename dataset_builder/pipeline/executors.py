@@ -15,12 +15,18 @@ RAY_ADDRESS = "RAY_ADDRESS"
 
 
 def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor | None) -> PipelineExecutor:
-    """The executor of one stage, which runs after `previous`."""
+    """The executor of one stage, which runs after `previous`.
+
+    datatrove's own marks are one a task and no part of a build's state: a stage knows what is done by its files.
+    """
     tasks, workers = (execution.tasks, execution.workers) if stage.sharded else (1, 1)
+    tasks = min(tasks, len(stage.marks()))
     logs = str(stage.folder.logs(stage.name))
     if execution.executor == RAY:
         _join_ray()
-        return RayPipelineExecutor([stage], tasks, workers, logging_dir=logs, gpus_per_task=execution.gpus)
+        return RayPipelineExecutor(
+            [stage], tasks, workers, logging_dir=logs, gpus_per_task=execution.gpus, skip_completed=False
+        )
     if execution.executor == SLURM:
         return SlurmPipelineExecutor(
             [stage],
@@ -33,8 +39,9 @@ def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor
             env_command=f"source {sys.prefix}/bin/activate; export PYTHONPATH={CHECKOUT}",
             depends=previous,
             logging_dir=logs,
+            skip_completed=False,
         )
-    return LocalPipelineExecutor([stage], tasks, workers, logging_dir=logs)
+    return LocalPipelineExecutor([stage], tasks, workers, logging_dir=logs, skip_completed=False)
 
 
 def _join_ray() -> None:

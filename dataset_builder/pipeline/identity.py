@@ -17,6 +17,7 @@ from dataset_builder.teachers.choice import teachers_of
 from dataset_builder.teachers.prompt import AUTO, ListwisePrompt
 from retrieval.content import Contents
 from retrieval.corpus import PYTHON_STDLIB, named_files, read_corpus
+from retrieval.errors import InputError
 from retrieval.hosted_corpora import HUGGING_FACE, parse_hugging_face
 from retrieval.language import ENGLISH, language_of
 from retrieval.model_revision import model_revision, weight_files
@@ -31,8 +32,9 @@ def settled(settings: BuildSettings, folder: BuildFolder) -> BuildSettings:
     """The settings with what they leave open: as the build was begun with, or else the language found from a sample.
 
     Raises:
-        InputError: for a corpus whose first passages cannot be read.
+        InputError: for a corpus whose first passages cannot be read, or shards in another number than the build's.
     """
+    settings = replace(settings, num_shards=_num_shards(settings, folder))
     if folder.settings.is_file():
         begun = Begun.read(folder).settings
         answer_format = begun.answer_format if settings.answer_format == AUTO else settings.answer_format
@@ -44,6 +46,15 @@ def settled(settings: BuildSettings, folder: BuildFolder) -> BuildSettings:
     if settings.corpus == PYTHON_STDLIB:
         return replace(settings, language=ENGLISH)
     return replace(settings, language=language_of(read_corpus(settings.corpus)))
+
+
+def _num_shards(settings: BuildSettings, folder: BuildFolder) -> int:
+    begun = Begun.read(folder).settings.num_shards if folder.settings.is_file() else 0
+    if begun and settings.num_shards not in (0, begun):
+        raise InputError(
+            f"--num_shards is {settings.num_shards}, and {folder.root} was begun with {begun}; leave it out"
+        )
+    return begun or settings.num_shards or settings.default_shards
 
 
 def build_identity(settings: BuildSettings, contents: Contents) -> Identity:

@@ -3,29 +3,38 @@
 from dataclasses import dataclass
 
 from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.settings import BuildSettings
+from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.stages import STAGES
 
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """How far a stage is: whether it was begun, and how many of its tasks are done."""
+    """How far a stage is: whether it was begun, and how many of its parts are done."""
 
     name: str
     begun: bool
-    tasks_done: int
+    parts_done: int
+    parts: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.parts_done == self.parts
 
     def __str__(self) -> str:
         """In words."""
-        return f"{self.tasks_done} tasks done" if self.tasks_done else "begun" if self.begun else "to do"
+        if self.is_done:
+            return "done"
+        if self.parts_done:
+            return f"{self.parts_done} of {self.parts} parts done"
+        return "begun" if self.begun else "to do"
 
 
-def stage_progress(folder: BuildFolder) -> list[StageProgress]:
-    """How far each stage of a build is, as datatrove's marks say."""
+def stage_progress(folder: BuildFolder, settings: BuildSettings) -> list[StageProgress]:
+    """How far each stage of a build is, as its files say."""
+    marks = {stage.name: stage(folder, settings, TeacherAccess()).marks() for stage in STAGES}
     return [
-        StageProgress(
-            stage.name,
-            begun=folder.logs(stage.name).is_dir(),
-            tasks_done=len(list((folder.logs(stage.name) / "completions").glob("*"))),
-        )
-        for stage in STAGES
+        StageProgress(name, folder.logs(name).is_dir(), sum(path.exists() for path in paths), len(paths))
+        for name, paths in marks.items()
     ]

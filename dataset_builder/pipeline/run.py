@@ -14,6 +14,7 @@ from dataset_builder.pipeline.identity import begun_contents, build_identity, se
 from dataset_builder.pipeline.stages import (
     STAGES,
     DrawQueries,
+    FillPools,
     IndexPassages,
     LabelPools,
     Stage,
@@ -74,10 +75,11 @@ def _run_stages(
     dry_run: bool,
 ) -> None:
     executor: PipelineExecutor | None = None
-    for number, stage in enumerate(STAGES, start=1):
+    for number, stage_type in enumerate(STAGES, start=1):
+        stage = stage_type(folder, settings, access)
         if (
             dry_run
-            and stage is DrawQueries
+            and stage_type is DrawQueries
             and writing_costs(settings, access)
             and not folder.queries.exists()
         ):
@@ -86,19 +88,21 @@ def _run_stages(
                 "what the labels cost can be said when the queries are written: build, and stop it after them"
             )
             return
-        if dry_run and stage is LabelPools:
-            if executor is not None and executor.get_incomplete_ranks():
+        if dry_run and stage_type is LabelPools:
+            if not FillPools(folder, settings, access).is_done:
                 raise InputError("the pools are still being filled; give --dry_run again when they are done")
             print(estimate_labelling(folder, settings, access))
             return
-        executor = open_executor(execution, stage(folder, settings, access), executor)
-        reused = "" if executor.get_incomplete_ranks() else ": done before, reused"
-        by = f", by {teacher_column(settings)}" if stage is LabelPools and not reused else ""
-        print(f"[{number}/{len(STAGES)}] {stage.name}{by}{reused}", flush=True)
-        if stage is LabelPools and judged.judged and not reused and execution.executor != SLURM:
+        if stage.is_done:
+            print(f"[{number}/{len(STAGES)}] {stage.name}: done before, reused", flush=True)
+            continue
+        by = f", by {teacher_column(settings)}" if stage_type is LabelPools else ""
+        print(f"[{number}/{len(STAGES)}] {stage.name}{by}", flush=True)
+        if stage_type is LabelPools and judged.judged and execution.executor != SLURM:
             print(judge_teacher(folder, settings, access, judged), flush=True)
-        _run(executor, stage)
-        if execution.executor != SLURM and executor.get_incomplete_ranks():
+        executor = open_executor(execution, stage, executor)
+        _run(executor, stage_type)
+        if execution.executor != SLURM and not stage.is_done:
             raise InputError(
                 f"stage {stage.name} failed; its logs in {folder.logs(stage.name)}/logs say why. "
                 "The same command continues"

@@ -1,8 +1,9 @@
 """The stages of a build, each a datatrove `PipelineStep` that reads one kind of file and writes the next."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain, islice
+from pathlib import Path
 
 from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
@@ -16,13 +17,12 @@ from dataset_builder.build.folder import (
     write_lines,
     write_queries,
 )
-from dataset_builder.build.settings import UNION, BuildSettings
+from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.live import LiveModel
-from dataset_builder.pools.methods import build_indexes, open_retrievers
-from dataset_builder.pools.overlap import pool_overlaps
-from dataset_builder.pools.pool import with_texts
+from dataset_builder.pools.filling import PoolFiller
+from dataset_builder.pools.methods import build_indexes
 from dataset_builder.queries.drawing import open_samplers
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher
@@ -31,16 +31,16 @@ from dataset_builder.teachers.opening import open_teacher
 from retrieval.corpus import located_passages, read_corpus
 from retrieval.errors import InputError
 from retrieval.passage_store import DuplicateDocid, PassageStore
-from retrieval.records import Query
-from retrieval.retrievers import Retriever
-from retrieval.retrievers.interleaved import Interleaved
 
 # tqdm's own time left takes answers that were there already for this run's pace.
 TIMELESS_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 class Stage(PipelineStep):
-    """A stage of a build. `run` reads and writes the build's folder; nothing is piped between stages."""
+    """A stage of a build. `run` reads and writes the build's folder; nothing is piped between stages.
+
+    What is done is told by the files that it leaves, whatever tasks left them: tasks may change from run to run.
+    """
 
     type = "TWOLAR"
     sharded = False
@@ -50,6 +50,15 @@ class Stage(PipelineStep):
         self.folder = folder
         self.settings = settings
         self.access = access
+
+    def marks(self) -> Sequence[Path]:
+        """The files and folders of this stage's parts: each gets its name when all that it holds is there."""
+        raise NotImplementedError
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(mark.exists() for mark in self.marks())
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         """Do task `rank` of `world_size`; yields nothing."""
@@ -66,6 +75,10 @@ class StorePassages(Stage):
     """corpus → passage store."""
 
     name = "passages"
+
+    def marks(self) -> Sequence[Path]:
+        """The store."""
+        return [self.folder.passages]
 
     def work(self, rank: int, world_size: int) -> None:
         """Read the corpus once, checking each passage."""
@@ -88,15 +101,24 @@ class IndexPassages(Stage):
 
     name = "indexes"
 
+    def marks(self) -> Sequence[Path]:
+        """The list of indexes, which is written last."""
+        return [self.folder.indexes]
+
     def work(self, rank: int, world_size: int) -> None:
         """Index every passage."""
         build_indexes(self.folder, self.settings)
+        write_lines(self.folder.indexes, [{"retrievers": self.settings.retrievers}])
 
 
 class DrawQueries(Stage):
     """passage store → queries."""
 
     name = "queries"
+
+    def marks(self) -> Sequence[Path]:
+        """The queries and what became of the drawn, which is written last."""
+        return [self.folder.queries, self.folder.query_counts]
 
     def work(self, rank: int, world_size: int) -> None:
         """Draw the queries of each type."""
@@ -107,71 +129,100 @@ class DrawQueries(Stage):
             queries = (query for queries in drawn for query in queries)
             progress = tqdm(queries, total=self.settings.num_queries, desc="drawing queries", unit="query")
             write_queries(self.folder.queries, progress)
-            write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
         # Found out now, and not when the labels are paid for.
         distill20k.held_out_sources(
             read_queries(self.folder.queries), self.settings.test_fraction, self.settings.seed
         )
+        write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
 
 
-class FillPools(Stage):
+class ShardedStage(Stage):
+    """A stage whose files are the build's shards. A task takes whole ones, and those that are there are kept."""
+
+    sharded = True
+
+    def shard(self, number: int) -> Path:
+        """The file of a shard."""
+        raise NotImplementedError
+
+    def marks(self) -> Sequence[Path]:
+        """The shards."""
+        return [self.shard(number) for number in range(self.settings.num_shards)]
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Do this task's shards, but for those that are done."""
+        own = range(rank, self.settings.num_shards, world_size)
+        missing = [number for number in own if not self.shard(number).is_file()]
+        if missing:
+            self.work_on(missing, rank, world_size)
+
+    def work_on(self, shards: Sequence[int], rank: int, world_size: int) -> None:
+        """Do these shards, of task `rank`."""
+        raise NotImplementedError
+
+
+class FillPools(ShardedStage):
     """queries → pools. Each query draws from one method, in turn: balanced over method and query type.
 
     With the `union` setting, each pool interleaves all methods instead.
     """
 
     name = "pools"
-    sharded = True
 
-    def work(self, rank: int, world_size: int) -> None:
-        """Retrieve for every `world_size`-th query."""
-        retrievers = open_retrievers(self.folder, self.settings)
-        queries = list(read_queries(self.folder.queries))
-        if rank == 0:
-            overlaps = pool_overlaps(retrievers, queries, self.settings.num_passages)
-            write_lines(self.folder.overlaps, overlaps)
-        numbered = list(zip(_numbers(queries), queries, strict=True))
-        progress = tqdm(numbered[rank::world_size], desc="filling pools", unit="query")
-        write_examples(self.folder.pools(rank), self._pools(iter(progress), retrievers))
+    def shard(self, number: int) -> Path:
+        """The pools of a shard."""
+        return self.folder.pools(number)
 
-    def _pools(
-        self, queries: Iterator[tuple[int, Query]], retrievers: list[Retriever]
-    ) -> Iterator[RankingExample]:
-        passages = PassageStore(self.folder.passages)
-        if self.settings.pool == UNION:
-            retrievers = [Interleaved(retrievers)]
-        for number, query in queries:
-            retriever = retrievers[number % len(retrievers)]
-            (hits,) = retriever.search([query.text], self.settings.num_passages)
-            found = with_texts(hits, passages)
-            if len(found) > 1:
-                yield RankingExample(query, retriever.name, found)
-            else:
-                self.stat_update("dropped: fewer than two passages found")
+    def work_on(self, shards: Sequence[int], rank: int, world_size: int) -> None:
+        """Retrieve for the queries of these shards."""
+        PoolFiller(self.folder, self.settings).fill(shards)
 
 
-class LabelPools(Stage):
+class LabelPools(ShardedStage):
     """pools → rankings, in the teacher's order."""
 
     name = "rankings"
-    sharded = True
 
-    def work(self, rank: int, world_size: int) -> None:
-        """Have the teacher order this task's pools."""
-        total = sum(1 for _ in read_examples(self.folder.pools(rank)))
-        with open_teacher(self.folder, self.settings, self.access, rank) as teacher:
-            labelled = teacher.label(read_examples(self.folder.pools(rank)))
+    def shard(self, number: int) -> Path:
+        """The rankings of a shard."""
+        return self.folder.rankings(number)
+
+    def work_on(self, shards: Sequence[int], rank: int, world_size: int) -> None:
+        """Have the teacher order the pools of these shards."""
+        pools = [self.folder.pools(number) for number in shards]
+        sizes = [sum(1 for _ in read_examples(path)) for path in pools]
+        with open_teacher(self.folder, self.settings, self.access, rank, world_size) as teacher:
             live = isinstance(teacher, LLMTeacher) and isinstance(teacher.model, LiveModel)
             bar = TIMELESS_BAR if live else None
             ordering = f"ordering with {teacher.name}"
-            with tqdm(labelled, ordering, total, unit="query", bar_format=bar) as progress:
-                write_examples(self.folder.rankings(rank), _with_cost(progress, teacher, total))
+            labelled = _labelled(teacher, pools)
+            with tqdm(labelled, ordering, sum(sizes), unit="query", bar_format=bar) as progress:
+                examples = _with_cost(progress, teacher, sum(sizes))
+                for number, size in zip(shards, sizes, strict=True):
+                    write_examples(self.folder.rankings(number), islice(examples, size))
+                # None is left, but teacher and progress end with their streams.
+                next(examples, None)
+
+
+def _labelled(teacher: Teacher, pools: Sequence[Path]) -> Iterator[RankingExample]:
+    """The pools of several files, labelled, in their order.
+
+    A language model is asked about all at once. Other teachers see one file after the other, since what shares a batch
+    touches the last digits of their scores.
+    """
+    if isinstance(teacher, LLMTeacher):
+        return teacher.label(chain.from_iterable(map(read_examples, pools)))
+    return chain.from_iterable(teacher.label(read_examples(path)) for path in pools)
 
 
 class WriteDataset(Stage):
     """rankings → Parquet."""
 
     name = "dataset"
+
+    def marks(self) -> Sequence[Path]:
+        """The Parquet files, and the card, which is written last."""
+        return [self.folder.data, self.folder.card]
 
     def work(self, rank: int, world_size: int) -> None:
         """Build the dataset that `load_dataset` reads."""
@@ -186,14 +237,6 @@ STAGES: tuple[type[Stage], ...] = (
     LabelPools,
     WriteDataset,
 )
-
-
-def _numbers(queries: Sequence[Query]) -> Iterator[int]:
-    """Each query's place among those of its type, from 0."""
-    so_far: Counter[str] = Counter()
-    for query in queries:
-        yield so_far[query.query_type]
-        so_far[query.query_type] += 1
 
 
 def _with_cost(progress: "tqdm[RankingExample]", teacher: Teacher, total: int) -> Iterator[RankingExample]:

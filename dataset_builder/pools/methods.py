@@ -1,10 +1,12 @@
 """The retrieval methods of a build: one record each, and what builds and opens them over its passages."""
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from dataset_builder.build.folder import BuildFolder
@@ -109,6 +111,14 @@ def open_retrievers(
     """The retrieval methods called `names`, in that order; by default those of `settings.retrievers`."""
     indexes = Indexes(folder, settings)
     return [METHODS[name].open(indexes) for name in (settings.retrievers if names is None else names)]
+
+
+def free_models() -> None:
+    """Let go of the encoders that `open_retrievers` keeps loaded, and of the GPU's memory that they held."""
+    for kept in (cosine_encoder, dragon_encoder, splade_encoder):
+        kept.cache_clear()
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 class Indexes:

@@ -74,7 +74,7 @@ def overview(
         settings=settings,
         imported=imported,
         asks_models=bool(language_models_of(settings)),
-        stages=[] if imported else stage_progress(folder),
+        stages=[] if imported else stage_progress(folder, settings),
         num_queries=len(rows),
         states=_in_order(Counter(row.state for row in rows), (*LABEL_STATUSES, *WITHOUT_LABEL)),
         costs=[line for line in describe_cost(folder, settings, access).split("; ") if line],

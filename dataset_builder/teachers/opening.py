@@ -62,16 +62,16 @@ def _check(teacher: TeacherName, settings: BuildSettings, access: TeacherAccess)
 
 @contextmanager
 def open_teacher(
-    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, rank: int = 0
+    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, rank: int = 0, world_size: int = 1
 ) -> Iterator[Teacher]:
-    """The teacher that `settings.teacher` names, for task `rank`.
+    """The teacher that `settings.teacher` names, for task `rank` of `world_size`.
 
     Raises:
         InputError: for a teacher that is not known, or cannot be reached or loaded.
     """
     name = TeacherName.parse(settings.teacher)
     with ExitStack() as opened:
-        opener = _Opener(folder, settings, access, rank, opened)
+        opener = _Opener(folder, settings, access, rank, world_size, opened)
         if name.kind == ENSEMBLE:
             members = members_of(settings)
             teachers = [(opener.open(each.teacher), each.weight) for each in members]
@@ -88,6 +88,7 @@ class _Opener:
     settings: BuildSettings
     access: TeacherAccess
     rank: int
+    world_size: int
     opened: ExitStack
 
     def open(self, teacher: TeacherName) -> Teacher:
@@ -104,7 +105,7 @@ class _Opener:
 
             return open_likelihood(teacher.model)
         method = ranking_method(teacher, self.settings)
-        jobs = self.folder.batches(self.rank)
-        return LLMTeacher(
-            method, self.opened.enter_context(open_language_model(teacher, self.access, self.folder, jobs))
-        )
+        jobs = self.folder.batches(self.rank, self.world_size)
+        earlier = self.folder.batches_of_other_runs(self.world_size)
+        model = open_language_model(teacher, self.access, self.folder, jobs, earlier)
+        return LLMTeacher(method, self.opened.enter_context(model))

@@ -26,6 +26,7 @@ def settings_of(root, **changes):
         "query_types": ["cropped"],
         "output_dir": str(root),
         "answer_format": "text",
+        "num_shards": 1,
     }
     return load_profile("offline", wanted | {"teacher": "openai:gpt-4o-mini"} | changes)
 

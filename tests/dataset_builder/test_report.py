@@ -148,7 +148,7 @@ def test_a_pointwise_answer_shows_its_log_odds(tmp_path):
 def test_a_build_that_waits_for_answers_says_how_far_each_query_is(tmp_path):
     pools = [pool(number) for number in range(4)]
     folder, settings = begin_folder(
-        tmp_path / "out", pools, [Query("cropped-9", "too rare", "cropped", "sun")]
+        tmp_path / "out", pools, [Query("cropped-9", "too rare", "cropped", "sun")], num_shards=2
     )
     write_examples(folder.pools(0), pools[:2])
     write_examples(folder.pools(1), pools[2:])
@@ -161,7 +161,7 @@ def test_a_build_that_waits_for_answers_says_how_far_each_query_is(tmp_path):
     assert "repaired 1 20.00%" in text
     assert "waiting 1 20.00%" in text
     assert "no pool 1 20.00%" in text
-    assert "rankings to do" in text
+    assert "rankings 1 of 2 parts done" in text
     assert "openai:gpt-4o-mini: 4 answers, 0.00M tokens, $0.00" in text
     assert "2 near-empty, 1 duplicate" in text
     assert [(row[0], row[4], row[6]) for row in opened["rows"]] == [

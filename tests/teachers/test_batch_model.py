@@ -6,7 +6,7 @@ import pytest
 
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.batch import BatchModel
-from dataset_builder.language_models.batch_files import BatchLimits
+from dataset_builder.language_models.batch_files import NO_LIMITS, BatchLimits
 from dataset_builder.language_models.budget import Budget, BudgetReached
 from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.language_models.prices import Price
@@ -22,11 +22,13 @@ class Killed(BaseException):
 
 @pytest.fixture
 def teacher(serve, settings, tmp_path):
-    def make(stand_in, limits=BatchLimits(), max_cost=None, sleep=lambda seconds: None):  # noqa: B008
+    def make(
+        stand_in, limits=NO_LIMITS, max_cost=None, sleep=lambda seconds: None, task="batches", earlier=()
+    ):
         cache = AnswerCache(tmp_path / "answers")
         budget = Budget(cache, settings.model, Price.of(settings.model), max_cost)
         server = OpenAIServer(serve(stand_in), timeout=5.0, max_retries=2)
-        model = BatchModel(cache, budget, server, tmp_path / "batches", 0.0, limits, sleep)
+        model = BatchModel(cache, budget, server, tmp_path / task, 0.0, limits, sleep, earlier)
         return LLMTeacher(settings, model)
 
     return make
@@ -98,6 +100,19 @@ def test_a_restart_goes_on_with_the_batches_it_submitted(teacher, pools, expecte
     labelled = list(teacher(stand_in).label(pools(4)))
     assert orders(labelled) == [expected(example, settings) for example in pools(4)]
     assert stand_in.counts()["batches"] == 2
+    assert set(stand_in.answered.values()) == {1}
+
+
+def test_what_tasks_of_an_earlier_run_submitted_is_collected_and_not_paid_again(
+    teacher, pools, expected, settings, tmp_path
+):
+    stand_in = StandIn(batch_polls=2)
+    for task, own in (("0-of-2", pools(4)[::2]), ("1-of-2", pools(4)[1::2])):
+        with pytest.raises(Killed):
+            list(teacher(stand_in, sleep=kill_at(1), task=task).label(own))
+    earlier = [tmp_path / "0-of-2", tmp_path / "1-of-2"]
+    labelled = list(teacher(stand_in, task="0-of-1", earlier=earlier).label(pools(4)))
+    assert orders(labelled) == [expected(example, settings) for example in pools(4)]
     assert set(stand_in.answered.values()) == {1}
 
 
