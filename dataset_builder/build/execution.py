@@ -15,8 +15,9 @@ class Execution:
     that keeps passages' vectors differ in their last digits with `tasks`, which says what shares a batch.
 
     `tasks`: among how many the shards of pools and rankings are shared out. `workers`: how many of them run at once;
-    both may change from run to run. `partition`,
-    `time_limit`, `gpus`: of a Slurm job; `gpus` also of a Ray task. All machines must share the build's folder.
+    both may change from run to run. `partition`, `time_limit`: of a Slurm job. `memory`, in GB, `cpus` and `gpus`: of a
+    task on Slurm or Ray that indexes, searches or runs a model; others get less. All machines must share the build's
+    folder.
     """
 
     executor: str = LOCAL
@@ -24,6 +25,8 @@ class Execution:
     workers: int = 1
     partition: str = ""
     time_limit: str = "24:00:00"
+    memory: int = 16
+    cpus: int = 4
     gpus: int = 0
 
     def check(self) -> None:
@@ -34,6 +37,8 @@ class Execution:
         """
         if self.tasks < 1 or self.workers < 1:
             raise InputError("--tasks and --workers must be at least 1")
+        if self.memory < 1 or self.cpus < 1 or self.gpus < 0:
+            raise InputError("--memory and --cpus must be at least 1, and --gpus at least 0")
         if self.executor == RAY and importlib.util.find_spec("ray") is None:
             raise InputError("--executor ray needs Ray; install it with pip install ray")
         if self.executor == SLURM and shutil.which("sbatch") is None:

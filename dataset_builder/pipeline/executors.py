@@ -8,7 +8,9 @@ from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, Slurm
 from datatrove.executor.base import PipelineExecutor
 
 from dataset_builder.build.execution import RAY, SLURM, Execution
+from dataset_builder.pipeline.resources import Resources
 from dataset_builder.pipeline.stages import Stage
+from retrieval.errors import InputError
 from retrieval.provenance import CHECKOUT
 
 RAY_ADDRESS = "RAY_ADDRESS"
@@ -21,11 +23,20 @@ def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor
     """
     tasks, workers = (execution.tasks, execution.workers) if stage.sharded else (1, 1)
     tasks = min(tasks, len(stage.marks()))
-    logs = str(stage.folder.logs(stage.name))
+    logs = str(stage.folder.logs(stage.name).absolute())
+    needed = stage.resources(execution)
     if execution.executor == RAY:
         _join_ray()
+        _check_nodes(stage.name, needed)
         return RayPipelineExecutor(
-            [stage], tasks, workers, logging_dir=logs, gpus_per_task=execution.gpus, skip_completed=False
+            [stage],
+            tasks,
+            workers,
+            cpus_per_task=needed.cpus,
+            mem_per_cpu_gb=needed.memory_a_cpu,
+            gpus_per_task=needed.gpus,
+            logging_dir=logs,
+            skip_completed=False,
         )
     if execution.executor == SLURM:
         return SlurmPipelineExecutor(
@@ -33,7 +44,9 @@ def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor
             tasks,
             execution.time_limit,
             execution.partition,
-            gpus_per_task=execution.gpus,
+            cpus_per_task=needed.cpus,
+            mem_per_cpu_gb=needed.memory_a_cpu,
+            gpus_per_task=needed.gpus,
             workers=workers,
             job_name=f"twolar-{stage.name}",
             env_command=f"source {sys.prefix}/bin/activate; export PYTHONPATH={CHECKOUT}",
@@ -42,6 +55,19 @@ def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor
             skip_completed=False,
         )
     return LocalPipelineExecutor([stage], tasks, workers, logging_dir=logs, skip_completed=False)
+
+
+def _check_nodes(stage: str, needed: Resources) -> None:
+    """Raise `InputError` where no machine of the Ray cluster is large enough: Ray itself would wait for one."""
+    import ray
+
+    wanted = {"CPU": needed.cpus, "GPU": needed.gpus, "memory": needed.cpus * needed.memory_a_cpu * 2**30}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(name, 0) >= least for name, least in wanted.items()) for node in nodes):
+        raise InputError(
+            f"no machine of the Ray cluster has the {needed.cpus} CPUs, {needed.memory} GB and {needed.gpus} GPUs that "
+            f"a task of stage {stage} asks for; lower --cpus, --memory or --gpus"
+        )
 
 
 def _join_ray() -> None:

@@ -1,6 +1,7 @@
 """The stages of a build, each a datatrove `PipelineStep` that reads one kind of file and writes the next."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -9,6 +10,7 @@ from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
+from dataset_builder.build.execution import Execution
 from dataset_builder.build.folder import (
     BuildFolder,
     read_examples,
@@ -21,6 +23,7 @@ from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.live import LiveModel
+from dataset_builder.pipeline.resources import LIGHT, Resources, indexing, labelling, pooling, querying
 from dataset_builder.pools.filling import PoolFiller
 from dataset_builder.pools.methods import build_indexes
 from dataset_builder.queries.drawing import open_samplers
@@ -50,6 +53,8 @@ class Stage(PipelineStep):
         self.folder = folder
         self.settings = settings
         self.access = access
+        # On a cluster, a task begins in another folder.
+        self.begun_in = Path.cwd()
 
     def marks(self) -> Sequence[Path]:
         """The files and folders of this stage's parts: each gets its name when all that it holds is there."""
@@ -60,9 +65,13 @@ class Stage(PipelineStep):
         """Whether nothing is left to do."""
         return all(mark.exists() for mark in self.marks())
 
+    def resources(self, execution: Execution) -> Resources:
+        """What a task needs."""
+        return LIGHT
+
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        """Do task `rank` of `world_size`; yields nothing."""
-        with self.track_time("task"):
+        """Do task `rank` of `world_size`, in the folder that relative paths start from; yields nothing."""
+        with chdir(self.begun_in), self.track_time("task"):
             self.work(rank, world_size)
         return iter(())
 
@@ -105,6 +114,10 @@ class IndexPassages(Stage):
         """The list of indexes, which is written last."""
         return [self.folder.indexes]
 
+    def resources(self, execution: Execution) -> Resources:
+        """Memory for the index, and a GPU where a model encodes."""
+        return indexing(self.settings, execution)
+
     def work(self, rank: int, world_size: int) -> None:
         """Index every passage."""
         build_indexes(self.folder, self.settings)
@@ -119,6 +132,10 @@ class DrawQueries(Stage):
     def marks(self) -> Sequence[Path]:
         """The queries and what became of the drawn, which is written last."""
         return [self.folder.queries, self.folder.query_counts]
+
+    def resources(self, execution: Execution) -> Resources:
+        """Little, unless a model here writes queries or a retrieval method checks them."""
+        return querying(self.settings, self.access, execution)
 
     def work(self, rank: int, world_size: int) -> None:
         """Draw the queries of each type."""
@@ -173,6 +190,10 @@ class FillPools(ShardedStage):
         """The pools of a shard."""
         return self.folder.pools(number)
 
+    def resources(self, execution: Execution) -> Resources:
+        """Memory for an index, and a GPU where a method has a model."""
+        return pooling(self.settings, execution)
+
     def work_on(self, shards: Sequence[int], rank: int, world_size: int) -> None:
         """Retrieve for the queries of these shards."""
         PoolFiller(self.folder, self.settings).fill(shards)
@@ -186,6 +207,10 @@ class LabelPools(ShardedStage):
     def shard(self, number: int) -> Path:
         """The rankings of a shard."""
         return self.folder.rankings(number)
+
+    def resources(self, execution: Execution) -> Resources:
+        """Much where the teacher runs here, little where a server is asked."""
+        return labelling(self.settings, self.access, execution)
 
     def work_on(self, shards: Sequence[int], rank: int, world_size: int) -> None:
         """Have the teacher order the pools of these shards."""

@@ -84,6 +84,18 @@ def models_of_methods(settings: BuildSettings) -> list[str]:
     return list(dict.fromkeys(getattr(settings, flag) for flag in flags))
 
 
+def encoders_of_methods(settings: BuildSettings) -> list[str]:
+    """The models, each once, that encode every passage for the methods of a build."""
+    encoders = {
+        SPLADE: [settings.splade],
+        DRAGON: [settings.dragon_context],
+        MINILM: [settings.encoder],
+        LUCENE: [],
+    }
+    indexes = [index for name in settings.retrievers for index in METHODS[name].indexes]
+    return list(dict.fromkeys(name for index in indexes for name in encoders[index]))
+
+
 def build_indexes(folder: BuildFolder, settings: BuildSettings) -> None:
     """Build what the methods of `settings.retrievers` search; an index that is there is kept."""
     passages = PassageStore(folder.passages)
