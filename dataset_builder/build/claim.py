@@ -158,7 +158,7 @@ def _free(folder: BuildFolder) -> None:
     for path in folder.build.iterdir():
         if path in folder.of_no_build:
             continue
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _remove_if_empty(folder: BuildFolder, is_new: bool) -> None:

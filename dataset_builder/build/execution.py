@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from retrieval.errors import InputError
 
@@ -17,7 +18,7 @@ class Execution:
     `tasks`: among how many the shards of pools and rankings are shared out. `workers`: how many of them run at once;
     both may change from run to run. `partition`, `time_limit`: of a Slurm job. `memory`, in GB, `cpus` and `gpus`: of a
     task on Slurm or Ray that indexes, searches or runs a model; others get less. All machines must share the build's
-    folder.
+    folder and that of `artifacts`, the parts that builds share; "" for the one below Hugging Face's.
     """
 
     executor: str = LOCAL
@@ -28,6 +29,14 @@ class Execution:
     memory: int = 16
     cpus: int = 4
     gpus: int = 0
+    artifacts: str = ""
+
+    @property
+    def artifact_folder(self) -> Path:
+        """Where shared parts lie."""
+        from huggingface_hub.constants import HF_HOME
+
+        return Path(self.artifacts or Path(HF_HOME) / "twolar")
 
     def check(self) -> None:
         """Find what is missing before a build begins.

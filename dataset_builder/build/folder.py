@@ -73,7 +73,7 @@ class BuildFolder:
 
     @property
     def indexes(self) -> Path:
-        """Whose indexes are there."""
+        """Which methods' indexes are there."""
         return self.build / "indexes.json"
 
     @property

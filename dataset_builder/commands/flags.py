@@ -125,6 +125,7 @@ EXECUTION: dict[str, tuple[Kind, str]] = {
     "workers": (int, "tasks that run at once"),
     "partition": (str, "of Slurm"),
     "time_limit": (str, "of a Slurm job (24:00:00)"),
+    "artifacts": (str, "folder of the passage stores and indexes that builds share (twolar/ below HF_HOME)"),
     "memory": (int, "GB for each task on Ray or Slurm that indexes, searches or runs a model (16)"),
     "cpus": (int, "for each of those tasks (4)"),
     "gpus": (int, "for each of those tasks that runs a model (0)"),

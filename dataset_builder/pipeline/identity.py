@@ -68,7 +68,9 @@ def build_identity(settings: BuildSettings, contents: Contents) -> Identity:
         "queries": contents.of(Path(settings.queries)) if settings.queries else "",
         "exclude_queries": sorted(contents.of(Path(path)) for path in settings.exclude_queries),
     }
-    models = {f"revision of {plain_name(name)}": _revision(name, contents) for name in models_of(settings)}
+    models = {
+        f"revision of {plain_name(name)}": content_of_model(name, contents) for name in models_of(settings)
+    }
     return setting_meanings(settings) | files | models | _prompts(settings)
 
 
@@ -93,7 +95,12 @@ def _dataset_content(corpus: str, contents: Contents) -> str:
     return " ".join(filter(None, (contents.of(Path(name)), config, split)))
 
 
-def _revision(model: str, contents: Contents) -> str:
+def content_of_model(model: str, contents: Contents) -> str:
+    """What tells a model's weights from any others, read once.
+
+    Raises:
+        InputError: for a model that is neither here nor on the Hub.
+    """
     files = weight_files(model)
     if not files:
         return model_revision(model)

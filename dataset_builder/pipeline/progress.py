@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import BuildSettings
-from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.stages import STAGES
 
 
@@ -33,7 +32,7 @@ class StageProgress:
 
 def stage_progress(folder: BuildFolder, settings: BuildSettings) -> list[StageProgress]:
     """How far each stage of a build is, as its files say."""
-    marks = {stage.name: stage(folder, settings, TeacherAccess()).marks() for stage in STAGES}
+    marks = {stage.name: stage.marks(folder, settings) for stage in STAGES}
     return [
         StageProgress(name, folder.logs(name).is_dir(), sum(path.exists() for path in paths), len(paths))
         for name, paths in marks.items()

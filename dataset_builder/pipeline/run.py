@@ -3,6 +3,7 @@
 from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
+from dataset_builder.build.artifacts import Artifacts, BuildParts
 from dataset_builder.build.claim import Refused, claimed
 from dataset_builder.build.execution import SLURM, Execution
 from dataset_builder.build.folder import BuildFolder
@@ -11,6 +12,7 @@ from dataset_builder.dataset.card import write_card
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.executors import open_executor
 from dataset_builder.pipeline.identity import begun_contents, build_identity, settled
+from dataset_builder.pipeline.recipes import recipes_of
 from dataset_builder.pipeline.stages import (
     STAGES,
     DrawQueries,
@@ -60,8 +62,9 @@ def build(
     execution.check()
     settings, contents = settled(settings, folder), begun_contents(folder)
     identity = build_identity(settings, contents)
+    parts = BuildParts(Artifacts(execution.artifact_folder), recipes_of(settings, contents))
     with claimed(folder, settings, identity, contents.looked_at):
-        _run_stages(folder, settings, access, execution, judged, dry_run)
+        _run_stages(folder, settings, access, execution, parts, judged, dry_run)
         if folder.card.is_file() and f"license: {settings.license}\n" not in folder.card.read_text():
             write_card(folder, settings, access)
 
@@ -71,12 +74,13 @@ def _run_stages(
     settings: BuildSettings,
     access: TeacherAccess,
     execution: Execution,
+    parts: BuildParts,
     judged: Judged,
     dry_run: bool,
 ) -> None:
     executor: PipelineExecutor | None = None
     for number, stage_type in enumerate(STAGES, start=1):
-        stage = stage_type(folder, settings, access)
+        stage = stage_type(folder, settings, access, parts)
         if (
             dry_run
             and stage_type is DrawQueries
@@ -89,7 +93,7 @@ def _run_stages(
             )
             return
         if dry_run and stage_type is LabelPools:
-            if not FillPools(folder, settings, access).is_done:
+            if not FillPools(folder, settings, access, parts).is_done:
                 raise InputError("the pools are still being filled; give --dry_run again when they are done")
             print(estimate_labelling(folder, settings, access))
             return

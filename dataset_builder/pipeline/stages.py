@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from dataclasses import asdict
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
+from dataset_builder.build.artifacts import BuildParts
 from dataset_builder.build.execution import Execution
 from dataset_builder.build.folder import (
     BuildFolder,
@@ -23,9 +25,10 @@ from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.live import LiveModel
+from dataset_builder.pipeline.recipes import PASSAGES
 from dataset_builder.pipeline.resources import LIGHT, Resources, indexing, labelling, pooling, querying
 from dataset_builder.pools.filling import PoolFiller
-from dataset_builder.pools.methods import build_indexes
+from dataset_builder.pools.methods import build_index, check_named_index, index_path, indexes_of_methods
 from dataset_builder.queries.drawing import open_samplers
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher
@@ -48,22 +51,26 @@ class Stage(PipelineStep):
     type = "TWOLAR"
     sharded = False
 
-    def __init__(self, folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> None:
+    def __init__(
+        self, folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, parts: BuildParts
+    ) -> None:
         super().__init__()
         self.folder = folder
         self.settings = settings
         self.access = access
+        self.parts = parts
         # On a cluster, a task begins in another folder.
         self.begun_in = Path.cwd()
 
-    def marks(self) -> Sequence[Path]:
+    @classmethod
+    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The files and folders of this stage's parts: each gets its name when all that it holds is there."""
         raise NotImplementedError
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
-        return all(mark.exists() for mark in self.marks())
+        return all(mark.exists() for mark in self.marks(self.folder, self.settings))
 
     def resources(self, execution: Execution) -> Resources:
         """What a task needs."""
@@ -85,16 +92,20 @@ class StorePassages(Stage):
 
     name = "passages"
 
-    def marks(self) -> Sequence[Path]:
+    @classmethod
+    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The store."""
-        return [self.folder.passages]
+        return [folder.passages]
 
     def work(self, rank: int, world_size: int) -> None:
-        """Read the corpus once, checking each passage."""
+        """Read the corpus once, checking each passage; not at all where another build has."""
+        self.parts.provide(PASSAGES, self.folder.passages, self._store)
+
+    def _store(self, path: Path) -> None:
         corpus = self.settings.corpus
         passages = tqdm(read_corpus(corpus), desc="reading the corpus", unit="passage")
         try:
-            PassageStore.build(self.folder.passages, passages)
+            PassageStore.build(path, passages)
         except DuplicateDocid as duplicate:
             places = [
                 place for place, passage in located_passages(corpus) if passage.docid == duplicate.docid
@@ -110,17 +121,21 @@ class IndexPassages(Stage):
 
     name = "indexes"
 
-    def marks(self) -> Sequence[Path]:
+    @classmethod
+    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The list of indexes, which is written last."""
-        return [self.folder.indexes]
+        return [folder.indexes]
 
     def resources(self, execution: Execution) -> Resources:
         """Memory for the index, and a GPU where a model encodes."""
         return indexing(self.settings, execution)
 
     def work(self, rank: int, world_size: int) -> None:
-        """Index every passage."""
-        build_indexes(self.folder, self.settings)
+        """Index every passage, but for the indexes that another build has made."""
+        check_named_index(self.folder, self.settings)
+        for index in indexes_of_methods(self.settings):
+            make = partial(build_index, index, self.folder, self.settings)
+            self.parts.provide(index, index_path(self.folder, index), make)
         write_lines(self.folder.indexes, [{"retrievers": self.settings.retrievers}])
 
 
@@ -129,9 +144,10 @@ class DrawQueries(Stage):
 
     name = "queries"
 
-    def marks(self) -> Sequence[Path]:
+    @classmethod
+    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The queries and what became of the drawn, which is written last."""
-        return [self.folder.queries, self.folder.query_counts]
+        return [folder.queries, folder.query_counts]
 
     def resources(self, execution: Execution) -> Resources:
         """Little, unless a model here writes queries or a retrieval method checks them."""
@@ -158,18 +174,20 @@ class ShardedStage(Stage):
 
     sharded = True
 
-    def shard(self, number: int) -> Path:
+    @staticmethod
+    def shard(folder: BuildFolder, number: int) -> Path:
         """The file of a shard."""
         raise NotImplementedError
 
-    def marks(self) -> Sequence[Path]:
+    @classmethod
+    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The shards."""
-        return [self.shard(number) for number in range(self.settings.num_shards)]
+        return [cls.shard(folder, number) for number in range(settings.num_shards)]
 
     def work(self, rank: int, world_size: int) -> None:
         """Do this task's shards, but for those that are done."""
         own = range(rank, self.settings.num_shards, world_size)
-        missing = [number for number in own if not self.shard(number).is_file()]
+        missing = [number for number in own if not self.shard(self.folder, number).is_file()]
         if missing:
             self.work_on(missing, rank, world_size)
 
@@ -186,9 +204,10 @@ class FillPools(ShardedStage):
 
     name = "pools"
 
-    def shard(self, number: int) -> Path:
+    @staticmethod
+    def shard(folder: BuildFolder, number: int) -> Path:
         """The pools of a shard."""
-        return self.folder.pools(number)
+        return folder.pools(number)
 
     def resources(self, execution: Execution) -> Resources:
         """Memory for an index, and a GPU where a method has a model."""
@@ -204,9 +223,10 @@ class LabelPools(ShardedStage):
 
     name = "rankings"
 
-    def shard(self, number: int) -> Path:
+    @staticmethod
+    def shard(folder: BuildFolder, number: int) -> Path:
         """The rankings of a shard."""
-        return self.folder.rankings(number)
+        return folder.rankings(number)
 
     def resources(self, execution: Execution) -> Resources:
         """Much where the teacher runs here, little where a server is asked."""
@@ -245,9 +265,10 @@ class WriteDataset(Stage):
 
     name = "dataset"
 
-    def marks(self) -> Sequence[Path]:
+    @classmethod
+    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The Parquet files, and the card, which is written last."""
-        return [self.folder.data, self.folder.card]
+        return [folder.data, folder.card]
 
     def work(self, rank: int, world_size: int) -> None:
         """Build the dataset that `load_dataset` reads."""

@@ -84,37 +84,39 @@ def models_of_methods(settings: BuildSettings) -> list[str]:
     return list(dict.fromkeys(getattr(settings, flag) for flag in flags))
 
 
-def encoders_of_methods(settings: BuildSettings) -> list[str]:
-    """The models, each once, that encode every passage for the methods of a build."""
-    encoders = {
-        SPLADE: [settings.splade],
-        DRAGON: [settings.dragon_context],
-        MINILM: [settings.encoder],
-        LUCENE: [],
-    }
-    indexes = [index for name in settings.retrievers for index in METHODS[name].indexes]
-    return list(dict.fromkeys(name for index in indexes for name in encoders[index]))
+def encoders_of_methods(settings: BuildSettings) -> dict[str, str]:
+    """The model that encodes every passage, for each index of a build that has one."""
+    encoders = {SPLADE: settings.splade, DRAGON: settings.dragon_context, MINILM: settings.encoder}
+    return {index: encoders[index] for index in indexes_of_methods(settings) if index in encoders}
 
 
-def build_indexes(folder: BuildFolder, settings: BuildSettings) -> None:
-    """Build what the methods of `settings.retrievers` search; an index that is there is kept."""
+def indexes_of_methods(settings: BuildSettings) -> list[str]:
+    """What the methods of a build search, by name; not an index that the settings name."""
+    indexes = dict.fromkeys(index for name in settings.retrievers for index in METHODS[name].indexes)
+    return [index for index in indexes if index != LUCENE or not settings.bm25_index]
+
+
+def index_path(folder: BuildFolder, index: str) -> Path:
+    """Where a build has the index of this name."""
+    return {LUCENE: folder.lucene, SPLADE: folder.splade}.get(index, folder.faiss(index))
+
+
+def build_index(index: str, folder: BuildFolder, settings: BuildSettings, path: Path) -> None:
+    """Write the index of this name to `path`."""
     passages = PassageStore(folder.passages)
-    wanted = {index for name in settings.retrievers for index in METHODS[name].indexes}
-    if LUCENE in wanted:
-        _prepare_lucene(folder, settings, passages)
-    if SPLADE in wanted and not folder.splade.exists():
-        build_impact_index(passages, splade_encoder(settings.splade), folder.splade)
-    for index in sorted(wanted & {DRAGON, MINILM}):
-        if not folder.faiss(index).exists():
-            build_faiss_index(passages, _encoder(index, settings), folder.faiss(index), settings.faiss_index)
-
-
-def _prepare_lucene(folder: BuildFolder, settings: BuildSettings, passages: PassageStore) -> None:
-    if settings.bm25_index:
-        locate_index(settings.bm25_index, len(passages))
-    elif not folder.lucene.exists():
+    if index == LUCENE:
         progress = tqdm(passages, total=len(passages), desc="indexing with Lucene", unit="passage")
-        build_lucene_index(progress, folder.lucene, settings.language)
+        build_lucene_index(progress, path, settings.language)
+    elif index == SPLADE:
+        build_impact_index(passages, splade_encoder(settings.splade), path)
+    else:
+        build_faiss_index(passages, _encoder(index, settings), path, settings.faiss_index)
+
+
+def check_named_index(folder: BuildFolder, settings: BuildSettings) -> None:
+    """Raise `InputError` where the index that the settings name is none of the passages."""
+    if settings.bm25_index and any(LUCENE in METHODS[name].indexes for name in settings.retrievers):
+        locate_index(settings.bm25_index, len(PassageStore(folder.passages)))
 
 
 def open_retrievers(

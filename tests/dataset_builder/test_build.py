@@ -127,7 +127,7 @@ def test_the_dataset_does_not_depend_on_the_number_of_tasks(unbroken, tmp_path):
 )
 def test_a_build_killed_in_any_stage_ends_in_the_same_bytes(unbroken, tmp_path, stage):
     process = subprocess.Popen(
-        command(unbroken[0], tmp_path / "out"),
+        command(unbroken[0], tmp_path / "out", "--artifacts", str(tmp_path / "artifacts")),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -139,7 +139,7 @@ def test_a_build_killed_in_any_stage_ends_in_the_same_bytes(unbroken, tmp_path, 
     time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    result = run(command(unbroken[0], tmp_path / "out"))
+    result = run(command(unbroken[0], tmp_path / "out", "--artifacts", str(tmp_path / "artifacts")))
     assert result.returncode == 0, result.stderr
     assert published(tmp_path / "out") == published(unbroken[1])
 

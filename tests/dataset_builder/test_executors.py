@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dataset_builder.build.artifacts import Artifacts, BuildParts, Recipe
 from dataset_builder.build.execution import SLURM, Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import load_profile
 from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.pipeline.recipes import PASSAGES
 from dataset_builder.pipeline.resources import LIGHT, Resources, labelling
 from dataset_builder.pipeline.run import build
 from dataset_builder.pipeline.stages import StorePassages
@@ -139,7 +141,8 @@ def test_each_stage_asks_slurm_for_what_it_needs_and_waits_for_the_one_before(su
 def test_a_task_that_begins_in_another_folder_finds_the_files(planets, tmp_path, monkeypatch):
     monkeypatch.chdir(planets.parent)
     settings = load_profile("offline", {"corpus": planets.name, "output_dir": "out"})
-    stage = StorePassages(BuildFolder(Path("out")), settings, TeacherAccess())
+    parts = BuildParts(Artifacts(Path("artifacts")), {PASSAGES: Recipe(PASSAGES, {})})
+    stage = StorePassages(BuildFolder(Path("out")), settings, TeacherAccess(), parts)
     monkeypatch.chdir("/")
     stage.run()
     assert len(PassageStore(planets.parent / "out" / "build" / "passages.sqlite")) == len(PLANETS)

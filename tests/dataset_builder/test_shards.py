@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from dataset_builder.build.artifacts import Artifacts, BuildParts
 from dataset_builder.build.claim import read_settings
 from dataset_builder.build.execution import Execution
 from dataset_builder.build.folder import BuildFolder, all_poolless, all_pools, write_queries
@@ -88,7 +89,7 @@ def test_tasks_that_change_between_kills_end_in_the_bytes_of_one_unbroken_run(tm
         ("1", "dataset"),
     ):
         process = subprocess.Popen(
-            command(settings.corpus, output, *flags, "--tasks", tasks),
+            command(settings.corpus, output, *flags, "--artifacts", tmp_path / "artifacts", "--tasks", tasks),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -144,7 +145,7 @@ def test_one_method_is_open_at_a_time_and_a_kill_repeats_one_search(tmp_path, sc
     PassageStore.build(folder.passages, [Passage("mars", "", "red"), Passage("sun", "", "star")])
     texts = ["a", "b", "c", "rare", "d", "e"]
     write_queries(folder.queries, [Query(f"cropped-{n}", text, "cropped") for n, text in enumerate(texts)])
-    stage = FillPools(folder, settings, UNREACHABLE)
+    stage = FillPools(folder, settings, UNREACHABLE, BuildParts(Artifacts(tmp_path), {}))
     log = scripted(dies_at=5)
     with pytest.raises(Killed):
         stage.work(0, 1)

@@ -1,0 +1,159 @@
+"""Parts that builds share: passage stores and indexes, each made once and named by what it is made of.
+
+A build refers to one by a symbolic link. Which builds do is noted beside the part, so that what none uses can go.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from retrieval.provenance import provenance
+from retrieval.text_file import write_text
+
+MANIFEST, USERS, LOCK = "manifest.json", "users", ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a part is made of. `inputs`: digests, revisions and settings that its bytes depend on, in JSON's types; the
+    `format` among them changes with the code that writes it."""
+
+    kind: str
+    inputs: Mapping[str, str | int]
+
+    @property
+    def key(self) -> str:
+        """Tells this part from all others."""
+        inputs = json.dumps(dict(self.inputs), sort_keys=True).encode()
+        return f"{self.kind}-{hashlib.sha256(inputs).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A part in the folder. `is_whole`: not one that is still being made, or was left by a kill. `used_by`: the links
+    of builds that refer to it."""
+
+    key: str
+    is_whole: bool
+    size: int
+    used_by: tuple[Path, ...]
+    inputs: Mapping[str, str | int]
+
+
+class Artifacts:
+    """A folder of parts. `root/KEY` holds a part, its manifest, which is written last, and notes of who uses it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    def provide(self, recipe: Recipe, link: Path, make: Callable[[Path], None]) -> None:
+        """Let `link` lead to a part, which `make` writes to the path that it is given, unless it is there.
+
+        Of two that want the same part at once, one makes it and the other waits. What `link` leads to already stays, as
+        does an index there that was made before parts were shared.
+        """
+        if link.exists():
+            return
+        folder = self.root / recipe.key
+        with self._alone(recipe.key):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / MANIFEST).is_file():
+                make(folder / link.name)
+                _write_manifest(folder, recipe)
+            _note_user(folder, link)
+            _lead(link, folder / link.name)
+
+    def has(self, recipe: Recipe) -> bool:
+        """Whether a part is there, and whole."""
+        return (self.root / recipe.key / MANIFEST).is_file()
+
+    def listed(self) -> Iterator[Artifact]:
+        """Every part, by its key."""
+        for folder in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+            if folder.is_dir():
+                yield _read(folder)
+
+    def delete_unused(self) -> list[Artifact]:
+        """Delete the parts that no build uses and none is just making; returns them."""
+        return [each for each in self.listed() if not each.used_by and self._delete(each.key)]
+
+    def _delete(self, key: str) -> bool:
+        lock = FileLock(self.root / f"{key}{LOCK}")
+        try:
+            with lock.acquire(timeout=0):
+                unused = not _read(self.root / key).used_by
+                if unused:
+                    shutil.rmtree(self.root / key)
+                return unused
+        except Timeout:
+            return False
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / f"{key}{LOCK}")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            tqdm.write(f"another build is making {key}; waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildParts:
+    """The shared parts of one build: what they are made of, by name, and where they lie."""
+
+    artifacts: Artifacts
+    recipes: Mapping[str, Recipe]
+
+    def provide(self, name: str, link: Path, make: Callable[[Path], None]) -> None:
+        """See `Artifacts.provide`."""
+        self.artifacts.provide(self.recipes[name], link, make)
+
+
+def _write_manifest(folder: Path, recipe: Recipe) -> None:
+    made = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}"
+    record = {
+        "kind": recipe.kind,
+        "inputs": dict(recipe.inputs),
+        "made": made,
+        **provenance("dataset_builder"),
+    }
+    write_text(folder / MANIFEST, json.dumps(record, indent=2))
+
+
+def _lead(link: Path, to: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = link.with_name(f"{link.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(to)
+    os.replace(unfinished, link)
+
+
+def _note_user(folder: Path, link: Path) -> None:
+    (folder / USERS).mkdir(exist_ok=True)
+    path = str(link.absolute())
+    write_text(folder / USERS / hashlib.sha256(path.encode()).hexdigest()[:16], path)
+
+
+def _read(folder: Path) -> Artifact:
+    notes = sorted((folder / USERS).glob("*")) if (folder / USERS).is_dir() else []
+    links = [Path(note.read_text().rstrip("\n")) for note in notes]
+    manifest = folder / MANIFEST
+    inputs = json.loads(manifest.read_text())["inputs"] if manifest.is_file() else {}
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    used_by = tuple(link for link in links if link.is_symlink() and link.resolve().parent == folder.resolve())
+    return Artifact(folder.name, manifest.is_file(), size, used_by, inputs)

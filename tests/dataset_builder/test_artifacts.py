@@ -1,0 +1,133 @@
+"""Passage stores and indexes are made once and shared by the builds that agree on what they are made of."""
+
+import dataclasses
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dataset_builder.build.artifacts import Artifacts, Recipe
+from dataset_builder.build.execution import Execution
+from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.settings import load_profile
+from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.pipeline.run import build
+from dataset_builder.pools import methods
+
+STORE = Recipe("passages", {"corpus": "abc"})
+
+
+class CountingEncoder:
+    """Seeded vectors, by the texts' lengths; counts the passages it encodes."""
+
+    def __init__(self):
+        self.encoded = 0
+
+    def passages(self, texts):
+        self.encoded += len(texts)
+        return self.queries(texts)
+
+    def queries(self, texts):
+        return np.stack([np.random.default_rng(len(text)).standard_normal(8) for text in texts]).astype(
+            np.float32
+        )
+
+
+@pytest.fixture
+def encoder(monkeypatch):
+    counting = CountingEncoder()
+    monkeypatch.setattr(methods, "cosine_encoder", lambda name: counting)
+    monkeypatch.setattr(methods, "free_models", lambda: None)
+    return counting
+
+
+def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr("dataset_builder.pools.filling.free_models", lambda: None)
+    execution = Execution(artifacts=str(tmp_path / "artifacts"))
+    settings = load_profile(
+        "offline",
+        {
+            "corpus": str(planets), "num_queries": 8, "query_types": ["cropped"], "num_passages": 3,
+            "retrievers": ["minilm"], "teacher": "rank-fusion", "test_fraction": 0.0,
+        },
+    )  # fmt: skip
+
+    def build_with(name, **changes):
+        folder = BuildFolder(tmp_path / name)
+        changed = dataclasses.replace(settings, output_dir=str(folder.root), **changes)
+        build(folder, changed, TeacherAccess(), execution)
+        return folder
+
+    first = build_with("first")
+    once = encoder.encoded
+    assert once >= 10
+    (tmp_path / "elsewhere").mkdir()
+    moved = planets.rename(tmp_path / "elsewhere" / "corpus.jsonl")
+    build_with("second", corpus=str(moved), seed=7, num_queries=6, teacher="ensemble", ensemble=["minilm=1"])
+    assert encoder.encoded == once
+    assert first.passages.resolve() == BuildFolder(tmp_path / "second").passages.resolve()
+    assert {
+        (each.key.split("-")[0], len(each.used_by)) for each in Artifacts(Path(execution.artifacts)).listed()
+    } == {
+        ("passages", 2),
+        ("minilm", 2),
+    }
+    build_with("third", corpus=str(moved), faiss_index="hnsw")
+    assert encoder.encoded > once
+    moved.write_text(moved.read_text().replace("smallest", "greatest"))
+    build_with("fourth", corpus=str(moved))
+    assert len(list(Artifacts(Path(execution.artifacts)).listed())) == 5
+
+
+def test_of_two_that_want_a_part_at_once_one_makes_it_and_the_other_waits(tmp_path):
+    made = []
+
+    def make(path):
+        made.append(path)
+        time.sleep(0.3)
+        path.write_text("a part")
+
+    links = [tmp_path / name / "passages.sqlite" for name in ("one", "two")]
+    builds = [
+        threading.Thread(target=Artifacts(tmp_path / "artifacts").provide, args=(STORE, link, make))
+        for link in links
+    ]
+    for each in builds:
+        each.start()
+    for each in builds:
+        each.join()
+    assert len(made) == 1
+    assert [link.read_text() for link in links] == ["a part", "a part"]
+
+
+def test_a_part_whose_making_was_killed_is_made_by_the_next_that_wants_it(tmp_path):
+    artifacts, link = Artifacts(tmp_path / "artifacts"), tmp_path / "one" / "store"
+
+    def fail(path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        artifacts.provide(STORE, link, fail)
+    assert not link.is_symlink()
+    assert [each.is_whole for each in artifacts.listed()] == [False]
+    artifacts.provide(STORE, link, lambda path: path.write_text("whole"))
+    assert link.read_text() == "whole"
+    assert json.loads((link.resolve().parent / "manifest.json").read_text())["inputs"] == {"corpus": "abc"}
+
+
+def test_what_no_build_uses_is_deleted_and_the_rest_stays(tmp_path):
+    artifacts, kept, gone = (
+        Artifacts(tmp_path / "artifacts"),
+        tmp_path / "kept" / "store",
+        tmp_path / "gone" / "store",
+    )
+    artifacts.provide(STORE, kept, lambda path: path.write_text("kept"))
+    artifacts.provide(Recipe("lucene", {"passages": STORE.key}), gone, lambda path: path.mkdir())
+    assert artifacts.delete_unused() == []
+    gone.unlink()
+    assert [each.key.split("-")[0] for each in artifacts.delete_unused()] == ["lucene"]
+    assert kept.read_text() == "kept"
