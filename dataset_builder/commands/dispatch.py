@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from dataset_builder.build.execution import SLURM
+from dataset_builder.build.artifacts import Artifacts
+from dataset_builder.build.execution import SLURM, Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.commands.arguments import (
     build_execution,
@@ -12,6 +13,7 @@ from dataset_builder.commands.arguments import (
     judged_queries,
     teacher_access,
 )
+from dataset_builder.commands.artifacts import describe_artifacts
 from dataset_builder.commands.import_runs import import_runs
 from dataset_builder.commands.inspection import describe_query, describe_status
 from dataset_builder.commands.order import order_run
@@ -43,6 +45,10 @@ def run(arguments: argparse.Namespace) -> None:
         wanted = import_wanted(arguments)
         import_runs(wanted)
         print(f"dataset: {wanted.output_dir} (card: {BuildFolder(Path(wanted.output_dir)).card})")
+        return
+    if arguments.command == "artifacts":
+        artifacts = Artifacts(Execution(artifacts=arguments.artifacts or "").artifact_folder)
+        print(describe_artifacts(artifacts, arguments.delete_unused))
         return
     folder = BuildFolder(arguments.build)
     if arguments.command == "order":

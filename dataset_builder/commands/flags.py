@@ -151,6 +151,11 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("build", type=Path, help="the build's folder")
     inspect.add_argument("query_id", help="as in build/queries.jsonl, for instance cropped-0")
     _add(inspect, {"answers": ACCESS["answers"]})
+    _add_artifacts(
+        commands.add_parser(
+            "artifacts", help="what builds share: passage stores and indexes, their size and use"
+        )
+    )
     _add_report(commands.add_parser("report", help="write one HTML page on a build and its queries"))
     return top
 
@@ -187,6 +192,13 @@ def _add_import(command: argparse.ArgumentParser) -> None:
     )
     _add(command, {name: SETTINGS[name] for name in ("corpus", "output_dir")}, required=True)
     _add(command, {name: SETTINGS[name] for name in IMPORTED})
+
+
+def _add_artifacts(command: argparse.ArgumentParser) -> None:
+    _add(command, {"artifacts": EXECUTION["artifacts"]})
+    command.add_argument(
+        "--delete_unused", action="store_true", help="delete what no build refers to any more"
+    )
 
 
 def _add_order(command: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from dataset_builder.build.artifacts import Artifacts, Recipe
 from dataset_builder.build.execution import Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import load_profile
+from dataset_builder.commands.artifacts import describe_artifacts
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.run import build
 from dataset_builder.pools import methods
@@ -51,14 +53,14 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
         "offline",
         {
             "corpus": str(planets), "num_queries": 8, "query_types": ["cropped"], "num_passages": 3,
-            "retrievers": ["minilm"], "teacher": "rank-fusion", "test_fraction": 0.0,
+            "retrievers": ["minilm"], "teacher": "openai:x", "test_fraction": 0.0,
         },
     )  # fmt: skip
 
     def build_with(name, **changes):
         folder = BuildFolder(tmp_path / name)
         changed = dataclasses.replace(settings, output_dir=str(folder.root), **changes)
-        build(folder, changed, TeacherAccess(), execution)
+        build(folder, changed, TeacherAccess("http://127.0.0.1:9/v1"), execution, dry_run=True)
         return folder
 
     first = build_with("first")
@@ -66,7 +68,7 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
     assert once >= 10
     (tmp_path / "elsewhere").mkdir()
     moved = planets.rename(tmp_path / "elsewhere" / "corpus.jsonl")
-    build_with("second", corpus=str(moved), seed=7, num_queries=6, teacher="ensemble", ensemble=["minilm=1"])
+    build_with("second", corpus=str(moved), seed=7, num_queries=6, teacher="openai:other")
     assert encoder.encoded == once
     assert first.passages.resolve() == BuildFolder(tmp_path / "second").passages.resolve()
     assert {
@@ -129,5 +131,10 @@ def test_what_no_build_uses_is_deleted_and_the_rest_stays(tmp_path):
     artifacts.provide(Recipe("lucene", {"passages": STORE.key}), gone, lambda path: path.mkdir())
     assert artifacts.delete_unused() == []
     gone.unlink()
-    assert [each.key.split("-")[0] for each in artifacts.delete_unused()] == ["lucene"]
+    said = describe_artifacts(artifacts, delete_unused=True).splitlines()
+    assert [re.sub(r"-\w{16}", "", line) for line in said] == [
+        "deleted: lucene (2 KB)",
+        f"passages: 2 KB, used by {tmp_path}",
+        f"{tmp_path}/artifacts: 1 parts, 2 KB",
+    ]
     assert kept.read_text() == "kept"
