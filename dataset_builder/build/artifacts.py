@@ -1,4 +1,4 @@
-"""Parts that builds share: passage stores and indexes, each made once and named by what it is made of.
+"""Parts that builds share: passage stores, indexes, queries with their pools, each named by what it is made of.
 
 A build refers to one by a symbolic link. Which builds do is noted beside the part, so that what none uses can go.
 """
@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,9 +72,32 @@ class Artifacts:
             _note_user(folder, link)
             _lead(link, folder / link.name)
 
-    def has(self, recipe: Recipe) -> bool:
-        """Whether a part is there, and whole."""
-        return (self.root / recipe.key / MANIFEST).is_file()
+    def publish(self, recipe: Recipe, paths: Sequence[Path]) -> None:
+        """Let other builds have what a build has made in its own folder: files that are never written to again."""
+        folder = self.root / recipe.key
+        with self._alone(recipe.key):
+            if (folder / MANIFEST).is_file():
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            for path in paths:
+                copy = shutil.copytree if path.is_dir() else shutil.copyfile
+                copy(path, folder / path.name)
+            _write_manifest(folder, recipe)
+
+    def adopt(self, recipe: Recipe, links: Sequence[Path]) -> None:
+        """Let `links` lead to what another build has published, if one has; not where this build began its own."""
+        folder = self.root / recipe.key
+        for link in links:
+            if link.is_symlink() and not link.exists():
+                link.unlink()  # what it led to was deleted
+        if any(link.exists() and not link.is_symlink() for link in links):
+            return
+        with self._alone(recipe.key):
+            if (folder / MANIFEST).is_file():
+                _note_user(folder, links[0])
+                for link in links:
+                    _lead(link, folder / link.name)
 
     def listed(self) -> Iterator[Artifact]:
         """Every part, by its key."""
@@ -122,6 +145,16 @@ class BuildParts:
     def provide(self, name: str, link: Path, make: Callable[[Path], None]) -> None:
         """See `Artifacts.provide`."""
         self.artifacts.provide(self.recipes[name], link, make)
+
+    def publish(self, name: str, paths: Sequence[Path]) -> None:
+        """See `Artifacts.publish`; nothing is published that has no recipe."""
+        if name in self.recipes:
+            self.artifacts.publish(self.recipes[name], paths)
+
+    def adopt(self, name: str, links: Sequence[Path]) -> None:
+        """See `Artifacts.adopt`."""
+        if name in self.recipes:
+            self.artifacts.adopt(self.recipes[name], links)
 
 
 def _write_manifest(folder: Path, recipe: Recipe) -> None:

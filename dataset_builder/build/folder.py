@@ -108,6 +108,17 @@ class BuildFolder:
         return self.build / "rankings" / f"{shard:05d}.jsonl"
 
     @property
+    def drawn(self) -> tuple[Path, ...]:
+        """The queries and their pools, with what is told of them."""
+        return (
+            self.queries,
+            self.query_counts,
+            self.overlaps,
+            self.poolless(0).parent,
+            self.pools(0).parent,
+        )
+
+    @property
     def answers(self) -> Path:
         """Every answer that a language model was paid for."""
         return self.build / "answers"

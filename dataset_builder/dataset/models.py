@@ -14,13 +14,13 @@ def models_of(settings: BuildSettings) -> list[str]:
         *models_of_methods(settings),
         *models_of_queries(settings),
         *(name for each in teachers_of(settings) for name in each.weights),
-        *_writers(settings),
+        *models_of_writers(settings),
     ]
     return list(dict.fromkeys(names))
 
 
-def _writers(settings: BuildSettings) -> list[str]:
-    """The model that wrote queries, if its weights were read here."""
+def models_of_writers(settings: BuildSettings) -> list[str]:
+    """The language model that writes queries, if its weights are read here."""
     if not settings.asked_writer:
         return []
     writer = TeacherName.parse(settings.asked_writer)

@@ -22,6 +22,10 @@ from retrieval.hosted_corpora import HUGGING_FACE, parse_hugging_face
 from retrieval.language import ENGLISH, language_of
 from retrieval.model_revision import model_revision, weight_files
 
+POINTWISE_PROMPT, LIKELIHOOD_PROMPT = "pointwise prompt", "likelihood prompt"
+# What teachers are asked; not what writes queries.
+OF_PROMPTS = (RANKING_PROMPT, POINTWISE_PROMPT, LIKELIHOOD_PROMPT)
+
 
 def begun_contents(folder: BuildFolder) -> Contents:
     """The contents that a build in `folder` was begun with, if there is one."""
@@ -114,9 +118,9 @@ def _prompts(settings: BuildSettings) -> dict[str, object]:
     if kinds & set(LISTWISE):
         prompts[RANKING_PROMPT] = ListwisePrompt(settings.max_words).version(settings.answer_format)
     if POINTWISE in kinds:
-        prompts["pointwise prompt"] = version(wording("pointwise.txt"))
+        prompts[POINTWISE_PROMPT] = version(wording("pointwise.txt"))
     if LIKELIHOOD in kinds:
-        prompts["likelihood prompt"] = version(wording("likelihood.txt"))
+        prompts[LIKELIHOOD_PROMPT] = version(wording("likelihood.txt"))
     if LLM_QUERY in settings.query_shares():
         prompts["query prompt"] = QueryPrompt.read(settings.query_prompt).version
     return {**prompts}

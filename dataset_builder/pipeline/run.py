@@ -12,7 +12,7 @@ from dataset_builder.dataset.card import write_card
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.executors import open_executor
 from dataset_builder.pipeline.identity import begun_contents, build_identity, settled
-from dataset_builder.pipeline.recipes import recipes_of
+from dataset_builder.pipeline.recipes import DRAWN, recipes_of
 from dataset_builder.pipeline.stages import (
     STAGES,
     DrawQueries,
@@ -62,7 +62,7 @@ def build(
     execution.check()
     settings, contents = settled(settings, folder), begun_contents(folder)
     identity = build_identity(settings, contents)
-    parts = BuildParts(Artifacts(execution.artifact_folder), recipes_of(settings, contents))
+    parts = BuildParts(Artifacts(execution.artifact_folder), recipes_of(settings, identity, contents))
     with claimed(folder, settings, identity, contents.looked_at):
         _run_stages(folder, settings, access, execution, parts, judged, dry_run)
         if folder.card.is_file() and f"license: {settings.license}\n" not in folder.card.read_text():
@@ -79,6 +79,7 @@ def _run_stages(
     dry_run: bool,
 ) -> None:
     executor: PipelineExecutor | None = None
+    parts.adopt(DRAWN, folder.drawn)
     for number, stage_type in enumerate(STAGES, start=1):
         stage = stage_type(folder, settings, access, parts)
         if (
@@ -92,8 +93,11 @@ def _run_stages(
                 "what the labels cost can be said when the queries are written: build, and stop it after them"
             )
             return
+        has_pools = stage_type is LabelPools and FillPools(folder, settings, access, parts).is_done
+        if has_pools:
+            parts.publish(DRAWN, folder.drawn)
         if dry_run and stage_type is LabelPools:
-            if not FillPools(folder, settings, access, parts).is_done:
+            if not has_pools:
                 raise InputError("the pools are still being filled; give --dry_run again when they are done")
             print(estimate_labelling(folder, settings, access))
             return

@@ -25,7 +25,7 @@ from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.live import LiveModel
-from dataset_builder.pipeline.recipes import PASSAGES
+from dataset_builder.pipeline.recipes import DRAWN, PASSAGES
 from dataset_builder.pipeline.resources import LIGHT, Resources, indexing, labelling, pooling, querying
 from dataset_builder.pools.filling import PoolFiller
 from dataset_builder.pools.methods import build_index, check_named_index, index_path, indexes_of_methods
@@ -271,7 +271,8 @@ class WriteDataset(Stage):
         return [folder.data, folder.card]
 
     def work(self, rank: int, world_size: int) -> None:
-        """Build the dataset that `load_dataset` reads."""
+        """Build the dataset that `load_dataset` reads. On a cluster, this is the first to see the pools complete."""
+        self.parts.publish(DRAWN, self.folder.drawn)
         distill20k.write_parquet(self.folder, self.settings, self.access)
 
 

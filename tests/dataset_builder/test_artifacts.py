@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import re
+import shutil
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from dataset_builder.build.artifacts import Artifacts, Recipe
 from dataset_builder.build.execution import Execution
-from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.folder import BuildFolder, read_queries
 from dataset_builder.build.settings import load_profile
 from dataset_builder.commands.artifacts import describe_artifacts
 from dataset_builder.language_models.access import TeacherAccess
@@ -26,13 +28,17 @@ class CountingEncoder:
     """Seeded vectors, by the texts' lengths; counts the passages it encodes."""
 
     def __init__(self):
-        self.encoded = 0
+        self.encoded = self.asked = 0
 
     def passages(self, texts):
         self.encoded += len(texts)
-        return self.queries(texts)
+        return self._vectors(texts)
 
     def queries(self, texts):
+        self.asked += len(texts)
+        return self._vectors(texts)
+
+    def _vectors(self, texts):
         return np.stack([np.random.default_rng(len(text)).standard_normal(8) for text in texts]).astype(
             np.float32
         )
@@ -68,20 +74,31 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
     assert once >= 10
     (tmp_path / "elsewhere").mkdir()
     moved = planets.rename(tmp_path / "elsewhere" / "corpus.jsonl")
-    build_with("second", corpus=str(moved), seed=7, num_queries=6, teacher="openai:other")
+    second = build_with("second", corpus=str(moved), seed=7, num_queries=6, teacher="openai:other")
     assert encoder.encoded == once
-    assert first.passages.resolve() == BuildFolder(tmp_path / "second").passages.resolve()
+    assert first.passages.resolve() == second.passages.resolve()
+    assert list(read_queries(first.queries)) != list(read_queries(second.queries))
     assert {
         (each.key.split("-")[0], len(each.used_by)) for each in Artifacts(Path(execution.artifacts)).listed()
     } == {
         ("passages", 2),
         ("minilm", 2),
+        ("queries", 0),
     }
     build_with("third", corpus=str(moved), faiss_index="hnsw")
     assert encoder.encoded > once
+    asked = encoder.asked
+    fourth = build_with("fourth", corpus=str(moved), teacher="openai:other")
+    assert encoder.asked == asked
+    assert fourth.pools(0).read_bytes() == first.pools(0).read_bytes()
+    shutil.rmtree(fourth.pools(0).resolve().parents[1])
+    build_with("fourth", corpus=str(moved), teacher="openai:other")
+    assert encoder.asked > asked
+    assert fourth.pools(0).read_bytes() == first.pools(0).read_bytes()
     moved.write_text(moved.read_text().replace("smallest", "greatest"))
-    build_with("fourth", corpus=str(moved))
-    assert len(list(Artifacts(Path(execution.artifacts)).listed())) == 5
+    build_with("fifth", corpus=str(moved))
+    parts = Counter(each.key.split("-")[0] for each in Artifacts(Path(execution.artifacts)).listed())
+    assert parts == {"passages": 2, "minilm": 3, "queries": 4}
 
 
 def test_of_two_that_want_a_part_at_once_one_makes_it_and_the_other_waits(tmp_path):

@@ -46,26 +46,27 @@ def planets_build(root, **changes):
 
 def test_tasks_may_change_after_any_stage_and_in_the_middle_of_one(tmp_path, monkeypatch):
     one, settings = planets_build(tmp_path / "one" / "same-name")
-    build(one, settings, UNREACHABLE, Execution(tasks=1))
+    build(one, settings, UNREACHABLE, Execution(tasks=1, artifacts=str(tmp_path / "one")))
     folder, settings = planets_build(tmp_path / "changing" / "same-name")
+    parts = str(tmp_path / "changing")
     asked = dataclasses.replace(settings, teacher="openai:gpt-4o-mini")
-    build(folder, asked, UNREACHABLE, Execution(tasks=4), dry_run=True)
+    build(folder, asked, UNREACHABLE, Execution(tasks=4, artifacts=parts), dry_run=True)
     whole = LabelPools.work
     with monkeypatch.context() as patched, pytest.raises(InputError, match="stage rankings failed"):
         patched.setattr(LabelPools, "work", lambda stage, *task: task == (1, 2) and whole(stage, *task))
-        build(folder, settings, UNREACHABLE, Execution(tasks=2))
+        build(folder, settings, UNREACHABLE, Execution(tasks=2, artifacts=parts))
     assert sorted(path.name for path in folder.rankings(0).parent.iterdir()) == [
         "00001.jsonl",
         "00003.jsonl",
     ]
-    build(folder, settings, UNREACHABLE, Execution(tasks=3))
+    build(folder, settings, UNREACHABLE, Execution(tasks=3, artifacts=parts))
     assert published(folder.root) == published(one.root)
     assert "12 queries, each" in folder.card.read_text()
     for number in range(SHARDS):
         assert folder.pools(number).read_bytes() == one.pools(number).read_bytes()
         assert folder.rankings(number).read_bytes() == one.rankings(number).read_bytes()
     with pytest.raises(InputError, match=r"--num_shards is 3, and .* was begun with 5; leave it out"):
-        build(folder, dataclasses.replace(settings, num_shards=3), UNREACHABLE, Execution())
+        build(folder, dataclasses.replace(settings, num_shards=3), UNREACHABLE, Execution(artifacts=parts))
     lost = folder.rankings(2).read_text().splitlines(keepends=True)
     folder.rankings(2).write_text("".join(lost[1:]))
     query_id = json.loads(lost[0])["query"]["query_id"]
@@ -89,7 +90,7 @@ def test_tasks_that_change_between_kills_end_in_the_bytes_of_one_unbroken_run(tm
         ("1", "dataset"),
     ):
         process = subprocess.Popen(
-            command(settings.corpus, output, *flags, "--artifacts", tmp_path / "artifacts", "--tasks", tasks),
+            command(settings.corpus, output, *flags, "--tasks", tasks),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
