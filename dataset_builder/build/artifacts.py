@@ -73,10 +73,11 @@ class Artifacts:
             _lead(link, folder / link.name)
 
     def publish(self, recipe: Recipe, paths: Sequence[Path]) -> None:
-        """Let other builds have what a build has made in its own folder: files that are never written to again."""
+        """Let other builds have what a build has made in its own folder, if all of it is there: files that are never
+        written to again."""
         folder = self.root / recipe.key
         with self._alone(recipe.key):
-            if (folder / MANIFEST).is_file():
+            if (folder / MANIFEST).is_file() or not all(path.exists() for path in paths):
                 return
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)

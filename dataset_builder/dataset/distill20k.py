@@ -134,7 +134,7 @@ def check_rows(data: Path, folder: BuildFolder) -> None:
     """Read the Parquet files back and hold them against the rankings, and those against the queries drawn.
 
     Raises:
-        InputError: where a query was drawn and has neither a ranking nor found too few passages for one.
+        InputError: where a query was drawn and has neither a ranking nor found too few passages for one, or has two.
         RuntimeError: where a row is missing or doubled, its ranks are not 1 to n, its scores are not the teacher's,
             or methods and query types do not have the rows that the rankings gave them.
     """
@@ -156,13 +156,19 @@ def check_rows(data: Path, folder: BuildFolder) -> None:
 
 
 def _check_queries(folder: BuildFolder) -> None:
-    ranked = {example.query.query_id for example in all_rankings(folder)}
-    missing = [query.query_id for query in read_queries(folder.queries) if query.query_id not in ranked]
+    rankings = Counter(example.query.query_id for example in all_rankings(folder))
     poolless = {query.query_id for query in all_poolless(folder)}
-    lost = [query_id for query_id in missing if query_id not in poolless]
-    if lost and folder.poolless(0).parent.is_dir():
+    lost = [
+        query.query_id
+        for query in read_queries(folder.queries)
+        if query.query_id not in rankings and query.query_id not in poolless
+    ]
+    twice = [query_id for query_id, count in rankings.items() if count > 1]
+    # The release before did not note which queries found no pool.
+    wrong = twice + (lost if folder.poolless(0).parent.is_dir() else [])
+    if wrong:
         raise InputError(
-            f"{len(lost)} of the queries in {folder.queries} have no ranking, the first is {lost[0]!r}; delete "
+            f"{len(wrong)} of the queries in {folder.queries} have no ranking or two, the first is {wrong[0]!r}; delete "
             f"{folder.pools(0).parent} and {folder.rankings(0).parent} and build again: paid answers are kept"
         )
 

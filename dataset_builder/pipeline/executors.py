@@ -9,7 +9,7 @@ from datatrove.executor.base import PipelineExecutor
 
 from dataset_builder.build.execution import RAY, SLURM, Execution
 from dataset_builder.pipeline.resources import Resources
-from dataset_builder.pipeline.stages import Stage
+from dataset_builder.pipeline.stage import Stage
 from retrieval.errors import InputError
 from retrieval.provenance import CHECKOUT
 

@@ -13,13 +13,13 @@ from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.executors import open_executor
 from dataset_builder.pipeline.identity import begun_contents, build_identity, settled
 from dataset_builder.pipeline.recipes import DRAWN, recipes_of
+from dataset_builder.pipeline.stage import Stage
 from dataset_builder.pipeline.stages import (
     STAGES,
     DrawQueries,
     FillPools,
     IndexPassages,
     LabelPools,
-    Stage,
     StorePassages,
 )
 from dataset_builder.pools.methods import check_methods

@@ -1,17 +1,13 @@
-"""The stages of a build, each a datatrove `PipelineStep` that reads one kind of file and writes the next."""
+"""The stages of a build, each of which reads one kind of file and writes the next."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import chdir
 from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from datatrove.data import DocumentsPipeline
-from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
-from dataset_builder.build.artifacts import BuildParts
 from dataset_builder.build.execution import Execution
 from dataset_builder.build.folder import (
     BuildFolder,
@@ -23,10 +19,10 @@ from dataset_builder.build.folder import (
 )
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
-from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.pipeline.recipes import DRAWN, PASSAGES
-from dataset_builder.pipeline.resources import LIGHT, Resources, indexing, labelling, pooling, querying
+from dataset_builder.pipeline.resources import Resources, indexing, labelling, pooling, querying
+from dataset_builder.pipeline.stage import ShardedStage, Stage
 from dataset_builder.pools.filling import PoolFiller
 from dataset_builder.pools.methods import build_index, check_named_index, index_path, indexes_of_methods
 from dataset_builder.queries.drawing import open_samplers
@@ -40,51 +36,6 @@ from retrieval.passage_store import DuplicateDocid, PassageStore
 
 # tqdm's own time left takes answers that were there already for this run's pace.
 TIMELESS_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
-
-
-class Stage(PipelineStep):
-    """A stage of a build. `run` reads and writes the build's folder; nothing is piped between stages.
-
-    What is done is told by the files that it leaves, whatever tasks left them: tasks may change from run to run.
-    """
-
-    type = "TWOLAR"
-    sharded = False
-
-    def __init__(
-        self, folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, parts: BuildParts
-    ) -> None:
-        super().__init__()
-        self.folder = folder
-        self.settings = settings
-        self.access = access
-        self.parts = parts
-        # On a cluster, a task begins in another folder.
-        self.begun_in = Path.cwd()
-
-    @classmethod
-    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
-        """The files and folders of this stage's parts: each gets its name when all that it holds is there."""
-        raise NotImplementedError
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing is left to do."""
-        return all(mark.exists() for mark in self.marks(self.folder, self.settings))
-
-    def resources(self, execution: Execution) -> Resources:
-        """What a task needs."""
-        return LIGHT
-
-    def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        """Do task `rank` of `world_size`, in the folder that relative paths start from; yields nothing."""
-        with chdir(self.begun_in), self.track_time("task"):
-            self.work(rank, world_size)
-        return iter(())
-
-    def work(self, rank: int, world_size: int) -> None:
-        """Do this stage's work for one task."""
-        raise NotImplementedError
 
 
 class StorePassages(Stage):
@@ -169,33 +120,6 @@ class DrawQueries(Stage):
         write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
 
 
-class ShardedStage(Stage):
-    """A stage whose files are the build's shards. A task takes whole ones, and those that are there are kept."""
-
-    sharded = True
-
-    @staticmethod
-    def shard(folder: BuildFolder, number: int) -> Path:
-        """The file of a shard."""
-        raise NotImplementedError
-
-    @classmethod
-    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
-        """The shards."""
-        return [cls.shard(folder, number) for number in range(settings.num_shards)]
-
-    def work(self, rank: int, world_size: int) -> None:
-        """Do this task's shards, but for those that are done."""
-        own = range(rank, self.settings.num_shards, world_size)
-        missing = [number for number in own if not self.shard(self.folder, number).is_file()]
-        if missing:
-            self.work_on(missing, rank, world_size)
-
-    def work_on(self, shards: Sequence[int], rank: int, world_size: int) -> None:
-        """Do these shards, of task `rank`."""
-        raise NotImplementedError
-
-
 class FillPools(ShardedStage):
     """queries → pools. Each query draws from one method, in turn: balanced over method and query type.
 
@@ -234,6 +158,8 @@ class LabelPools(ShardedStage):
 
     def work_on(self, shards: Sequence[int], rank: int, world_size: int) -> None:
         """Have the teacher order the pools of these shards."""
+        # A dataset that is there was made without them.
+        self.folder.card.unlink(missing_ok=True)
         pools = [self.folder.pools(number) for number in shards]
         sizes = [sum(1 for _ in read_examples(path)) for path in pools]
         with open_teacher(self.folder, self.settings, self.access, rank, world_size) as teacher:
