@@ -168,7 +168,7 @@ def _check_queries(folder: BuildFolder) -> None:
     wrong = twice + (lost if folder.poolless(0).parent.is_dir() else [])
     if wrong:
         raise InputError(
-            f"{len(wrong)} of the queries in {folder.queries} have no ranking or two, the first is {wrong[0]!r}; delete "
+            f"{len(wrong)} of the queries in {folder.queries} have no ranking or two, as {wrong[0]!r}; delete "
             f"{folder.pools(0).parent} and {folder.rankings(0).parent} and build again: paid answers are kept"
         )
 

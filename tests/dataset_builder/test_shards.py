@@ -70,9 +70,7 @@ def test_tasks_may_change_after_any_stage_and_in_the_middle_of_one(tmp_path, mon
     lost = folder.rankings(2).read_text().splitlines(keepends=True)
     folder.rankings(2).write_text("".join(lost[1:]))
     query_id = json.loads(lost[0])["query"]["query_id"]
-    with pytest.raises(
-        InputError, match=f"1 of the queries in .* have no ranking or two, the first is '{query_id}'"
-    ):
+    with pytest.raises(InputError, match=f"1 of the queries in .* have no ranking or two, as '{query_id}'"):
         check_rows(folder.data, folder)
 
 
