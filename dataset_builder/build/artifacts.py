@@ -39,14 +39,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A part in the folder. `is_whole`: not one that is still being made, or was left by a kill. `used_by`: the links
-    of builds that refer to it."""
+    """A part in the folder. `is_whole`: not one that is still being made, or was left by a kill. `used_by`: the folders
+    that hold links to it, each of one build."""
 
     key: str
     is_whole: bool
     size: int
     used_by: tuple[Path, ...]
-    inputs: Mapping[str, str | int]
 
 
 class Artifacts:
@@ -69,7 +68,7 @@ class Artifacts:
             if not (folder / MANIFEST).is_file():
                 make(folder / link.name)
                 _write_manifest(folder, recipe)
-            _note_user(folder, link)
+            _note_user(folder, link.parent)
             _lead(link, folder / link.name)
 
     def publish(self, recipe: Recipe, paths: Sequence[Path]) -> None:
@@ -96,7 +95,7 @@ class Artifacts:
             return
         with self._alone(recipe.key):
             if (folder / MANIFEST).is_file():
-                _note_user(folder, links[0])
+                _note_user(folder, links[0].parent)
                 for link in links:
                     _lead(link, folder / link.name)
 
@@ -147,6 +146,13 @@ class BuildParts:
         """See `Artifacts.provide`."""
         self.artifacts.provide(self.recipes[name], link, make)
 
+    def note_links(self, folder: Path) -> None:
+        """Note anew what the links in a build's folder lead to: it may have been moved."""
+        for link in folder.iterdir():
+            part = link.resolve().parent
+            if link.is_symlink() and (part / MANIFEST).is_file():
+                _note_user(part, folder)
+
     def publish(self, name: str, paths: Sequence[Path]) -> None:
         """See `Artifacts.publish`; nothing is published that has no recipe."""
         if name in self.recipes:
@@ -177,17 +183,21 @@ def _lead(link: Path, to: Path) -> None:
     os.replace(unfinished, link)
 
 
-def _note_user(folder: Path, link: Path) -> None:
-    (folder / USERS).mkdir(exist_ok=True)
-    path = str(link.absolute())
-    write_text(folder / USERS / hashlib.sha256(path.encode()).hexdigest()[:16], path)
+def _note_user(part: Path, links: Path) -> None:
+    path = str(links.absolute())
+    (part / USERS).mkdir(exist_ok=True)
+    write_text(part / USERS / hashlib.sha256(path.encode()).hexdigest()[:16], path)
 
 
-def _read(folder: Path) -> Artifact:
-    notes = sorted((folder / USERS).glob("*")) if (folder / USERS).is_dir() else []
-    links = [Path(note.read_text().rstrip("\n")) for note in notes]
-    manifest = folder / MANIFEST
-    inputs = json.loads(manifest.read_text())["inputs"] if manifest.is_file() else {}
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    used_by = tuple(link for link in links if link.is_symlink() and link.resolve().parent == folder.resolve())
-    return Artifact(folder.name, manifest.is_file(), size, used_by, inputs)
+def _read(part: Path) -> Artifact:
+    notes = sorted((part / USERS).glob("*")) if (part / USERS).is_dir() else []
+    users = [Path(note.read_text().rstrip("\n")) for note in notes]
+    size = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
+    used_by = tuple(user for user in users if any(_links_to(part, user)))
+    return Artifact(part.name, (part / MANIFEST).is_file(), size, used_by)
+
+
+def _links_to(part: Path, folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_symlink() and path.resolve().parent == part.resolve():
+            yield path

@@ -1,7 +1,5 @@
 """What builds share: every passage store and index, with its size and the builds that use it."""
 
-from pathlib import Path
-
 from dataset_builder.build.artifacts import Artifact, Artifacts
 
 NUM_SHOWN = 3
@@ -28,14 +26,10 @@ def describe_artifacts(artifacts: Artifacts, delete_unused: bool) -> str:
 def _use(artifact: Artifact) -> str:
     if not artifact.is_whole:
         return "unfinished"
-    builds = [str(_build_of(link)) for link in artifact.used_by]
+    # Links lie in a build's `build/`.
+    builds = [str(folder.parent) for folder in artifact.used_by]
     more = f" and {len(builds) - NUM_SHOWN} more" if len(builds) > NUM_SHOWN else ""
     return f"used by {', '.join(builds[:NUM_SHOWN])}{more}" if builds else "unused"
-
-
-def _build_of(link: Path) -> Path:
-    """The folder of a build, whose links lie in its `build/`."""
-    return link.parent.parent
 
 
 def _size(count: int) -> str:

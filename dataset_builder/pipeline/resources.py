@@ -27,7 +27,7 @@ class Resources:
 
 
 # Streams files, or waits for a server.
-LIGHT = Resources(memory=4)
+LIGHT = Resources(memory=2)
 
 
 def indexing(settings: BuildSettings, execution: Execution) -> Resources:

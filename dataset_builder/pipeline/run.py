@@ -79,6 +79,7 @@ def _run_stages(
     dry_run: bool,
 ) -> None:
     executor: PipelineExecutor | None = None
+    parts.note_links(folder.build)
     parts.adopt(DRAWN, folder.drawn)
     for number, stage_type in enumerate(STAGES, start=1):
         stage = stage_type(folder, settings, access, parts)

@@ -141,8 +141,8 @@ def test_a_part_whose_making_was_killed_is_made_by_the_next_that_wants_it(tmp_pa
 def test_what_no_build_uses_is_deleted_and_the_rest_stays(tmp_path):
     artifacts, kept, gone = (
         Artifacts(tmp_path / "artifacts"),
-        tmp_path / "kept" / "store",
-        tmp_path / "gone" / "store",
+        tmp_path / "kept" / "build" / "store",
+        tmp_path / "gone" / "build" / "store",
     )
     artifacts.provide(STORE, kept, lambda path: path.write_text("kept"))
     artifacts.provide(Recipe("lucene", {"passages": STORE.key}), gone, lambda path: path.mkdir())
@@ -151,7 +151,7 @@ def test_what_no_build_uses_is_deleted_and_the_rest_stays(tmp_path):
     said = describe_artifacts(artifacts, delete_unused=True).splitlines()
     assert [re.sub(r"-\w{16}|\d+ (B|KB)", "", line) for line in said] == [
         "deleted: lucene ()",
-        f"passages: , used by {tmp_path}",
+        f"passages: , used by {tmp_path / 'kept'}",
         f"{tmp_path}/artifacts: 1 parts, ",
     ]
     assert kept.read_text() == "kept"

@@ -42,7 +42,7 @@ def test_ray_gives_the_dataset_of_one_worker(one_worker, tmp_path):
     result = run(
         command(
             os.path.relpath(corpus, ROOT), os.path.relpath(tmp_path / "out", ROOT), "--executor", "ray",
-            "--tasks", "3", "--workers", "2", "--num_shards", "3", "--cpus", "1", "--memory", "4",
+            "--tasks", "3", "--workers", "2", "--num_shards", "3", "--cpus", "1", "--memory", "2",
         )
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -126,12 +126,12 @@ def test_each_stage_asks_slurm_for_what_it_needs_and_waits_for_the_one_before(su
     ]
     # A server is asked for the labels: no GPU. 80 queries have two shards, of which no task takes a part.
     assert asked == [
-        ("twolar-passages", "1", "4G", None, "0-0%1"),
+        ("twolar-passages", "1", "2G", None, "0-0%1"),
         ("twolar-indexes", "3", "14G", "1", "0-0%1"),
-        ("twolar-queries", "1", "4G", None, "0-0%1"),
+        ("twolar-queries", "1", "2G", None, "0-0%1"),
         ("twolar-pools", "3", "14G", "1", "0-1%2"),
-        ("twolar-rankings", "1", "4G", None, "0-1%2"),
-        ("twolar-dataset", "1", "4G", None, "0-0%1"),
+        ("twolar-rankings", "1", "2G", None, "0-1%2"),
+        ("twolar-dataset", "1", "2G", None, "0-0%1"),
     ]
     assert {(job["time"], job["partition"]) for job in jobs} == {("48:00:00", "cpu")}
     waits = [job.get("dependency") for job in jobs]
