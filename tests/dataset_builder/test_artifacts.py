@@ -91,6 +91,12 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
     fourth = build_with("fourth", corpus=str(moved), teacher="openai:other")
     assert encoder.asked == asked
     assert fourth.pools(0).read_bytes() == first.pools(0).read_bytes()
+    (tmp_path / "third").rename(tmp_path / "moved")
+    build_with("moved", corpus=str(moved), faiss_index="hnsw")
+    users = Counter(
+        user.parent.name for each in Artifacts(Path(execution.artifacts)).listed() for user in each.used_by
+    )
+    assert users == {"first": 2, "second": 2, "moved": 2, "fourth": 3}
     shutil.rmtree(fourth.pools(0).resolve().parents[1])
     build_with("fourth", corpus=str(moved), teacher="openai:other")
     assert encoder.asked > asked
