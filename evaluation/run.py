@@ -14,9 +14,10 @@ from evaluation.report import Report, correct_together, make_report
 from evaluation.results_folder import write_results
 from evaluation.score_cache import ScoreCache
 from evaluation.settings import EvaluationSettings
-from evaluation.systems import SystemRun, load_run, parse_named, rerank, split_name
+from evaluation.systems import SystemRun, load_run, rerank
 from retrieval.errors import InputError
 from retrieval.language import check_language
+from retrieval.named import parse_named, split_name
 from retrieval.trec_run import write_run
 
 

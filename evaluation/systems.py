@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from evaluation.score_cache import Pair, ScoreCache, Scorer
 from retrieval.errors import InputError
 from retrieval.model_files import model_path
 from retrieval.model_revision import model_revision
+from retrieval.named import parse_named
 from retrieval.trec_run import Run, ordered, read_run
-
-_NAME = re.compile(r"[^/\\:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +42,6 @@ class SystemRun:
     def passages_per_second(self) -> float | None:
         """None for a run file."""
         return self.num_timed / self.seconds if self.seconds else None
-
-
-def parse_named(spec: str) -> tuple[str, str]:
-    """`NAME=VALUE`, or a bare value, which is its own name."""
-    name, value = split_name(spec)
-    return (Path(value).name if name is None else name, value)
-
-
-def split_name(spec: str) -> tuple[str | None, str]:
-    """Name and value of `NAME=VALUE`; no name where `spec` is a path with a `=` in it, such as `lr=5e-5/run.txt`."""
-    name, _, value = spec.partition("=")
-    is_named = value and _NAME.fullmatch(name) and not os.path.exists(spec)
-    return (name, value) if is_named else (None, spec)
 
 
 def rerank(

@@ -20,7 +20,8 @@ ALLOWED = {
     "training": "retrieval modeling_twolar evaluation",
     "train_hf": "retrieval training",
     "model_cards": "retrieval modeling_twolar evaluation training",
-    "spaces_demo": "retrieval",
+    "serving": "retrieval modeling_twolar",
+    "spaces_demo": "",
     "benchmarks": "retrieval modeling_twolar dataset_builder training",
 }
 # The rooms of dataset_builder/; each may import those before it.
@@ -37,7 +38,7 @@ HEAVY = {
 }  # fmt: skip
 COMMANDS = (
     "dataset_builder.__main__", "evaluation.__main__", "evaluation.ablations.__main__", "model_cards.publish",
-    "model_cards.readme", "spaces_demo.serve", "train_hf", "training.cross_validation.__main__",
+    "model_cards.readme", "serving.__main__", "serving.mcp", "train_hf", "training.cross_validation.__main__",
 )  # fmt: skip
 
 

@@ -7,9 +7,9 @@ import pytrec_eval
 
 from evaluation.run import evaluate
 from evaluation.settings import EvaluationSettings
-from evaluation.systems import parse_named
 from evaluation.tables import details
 from retrieval.errors import InputError
+from retrieval.named import parse_named
 
 
 @pytest.fixture

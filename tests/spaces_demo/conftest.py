@@ -8,7 +8,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import httpx
 import pytest
 from datasets import Dataset
 
@@ -90,35 +89,6 @@ def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
-
-
-def serve_command(checkpoint, *arguments):
-    return [sys.executable, "-m", "spaces_demo.serve", "--model", str(checkpoint), *map(str, arguments)]
-
-
-class Served:
-    """`python -m spaces_demo.serve` in a process of its own, up and warm, and a client of it."""
-
-    def __init__(self, checkpoint, *arguments, port=None, cwd=SPACE.parent):
-        port = port or free_port()
-        self.process = subprocess.Popen(
-            serve_command(checkpoint, "--port", port, *arguments),
-            cwd=cwd,
-            env=os.environ | {"PYTHONPATH": str(SPACE.parent), "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
-        wait_until_up(f"http://127.0.0.1:{port}/health", self.process)
-
-    def rerank(self, **request):
-        return self.client.post("/rerank", json=request)
-
-    def stop(self):
-        self.client.close()
-        self.process.kill()
-        self.process.communicate()
 
 
 def wait_until_up(url, process, seconds=120):

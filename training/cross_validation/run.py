@@ -10,8 +10,9 @@ from evaluation.plots import slug
 from evaluation.report import make_report
 from evaluation.results_folder import write_results
 from evaluation.score_cache import ScoreCache
-from evaluation.systems import SystemRun, load_run, parse_named, rerank
+from evaluation.systems import SystemRun, load_run, rerank
 from evaluation.tables import details
+from retrieval.named import parse_named
 from retrieval.trec_run import Run, write_run
 from training.cross_validation.folds import Fold, split, train_folds, write_without
 from training.cross_validation.settings import CrossValidationSettings

@@ -12,13 +12,13 @@ import pytest
 
 from modeling_twolar import TwolarForReranking
 from retrieval.model_files import model_path
-from tests.spaces_demo.conftest import SPACE, Served
+from tests.serving.conftest import ROOT, Served
 
 QUERY = "keep the last n items seen"
 PASSAGES = ["Sort a list in place.", "A deque keeps only its last n items.", "Open a file."]
 NAME = "twolar/minilm-python-stdlib"
 SECTIONS = dict(
-    section.split("\n", 1) for section in (SPACE / "OTHER_LIBRARIES.md").read_text().split("\n## ")[1:]
+    section.split("\n", 1) for section in (ROOT / "serving/OTHER_LIBRARIES.md").read_text().split("\n## ")[1:]
 )
 
 
@@ -28,7 +28,7 @@ def snippets(section, language):
 
 def require(package):
     if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed (tests/spaces_demo/requirements-other-libraries.txt)")
+        pytest.skip(f"{package} is not installed (tests/serving/requirements-other-libraries.txt)")
 
 
 @pytest.fixture(scope="module")

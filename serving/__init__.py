@@ -1,0 +1,1 @@
+"""A checkpoint in use: reranking over HTTP and as an MCP tool."""
