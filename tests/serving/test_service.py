@@ -17,7 +17,7 @@ from tests.serving.conftest import Served
 
 QUERY = "which world did astronauts visit"
 TEXTS = [text for _, text in PLANETS]
-LONG = [f"{number} {text} " * 8 for number in range(100) for text in TEXTS]
+LONG = [f"{number} {text} " * 8 for number in range(40) for text in TEXTS]
 TIMEOUT = 3
 HALF_HEAD = b"POST /rerank HTTP/1.1\r\nHost: x\r\nContent-Le"
 HALF_BODY = (
