@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import os
 import re
 import socket
@@ -20,6 +21,11 @@ NAME = "twolar/minilm-python-stdlib"
 SECTIONS = dict(
     section.split("\n", 1) for section in (ROOT / "serving/OTHER_LIBRARIES.md").read_text().split("\n## ")[1:]
 )
+
+REQUIREMENTS = ROOT / "tests/serving/requirements-http-clients.txt"
+# (client, snippet) of those that ask over HTTP
+CLIENTS = re.findall(r"### (.*?)\n.*?```python\n(.*?)```", SECTIONS["Over HTTP"], re.DOTALL)
+FROM_0_TO_1 = "LlamaIndex, by TEI's shape"  # it does not ask for raw scores
 
 
 def snippets(section, language):
@@ -106,7 +112,23 @@ def test_curl_gets_the_order_and_scores_of_the_checkpoint(service, workplace, ra
     )
 
 
-def test_coheres_client_gets_the_order_and_scores_of_the_checkpoint(service, workplace, ranked):
-    require("cohere")
-    (snippet,) = snippets("Over HTTP", "python")
-    assert_printed(run([sys.executable, "-c", snippet], workplace), ranked)
+@pytest.fixture(scope="module")
+def empty_environment(tmp_path_factory):
+    """A Python with the clients alone: no TWOLAR, no torch."""
+    folder = tmp_path_factory.mktemp("clients")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    install = [folder / "bin/pip", "install", "--quiet", "--requirement", REQUIREMENTS]
+    if subprocess.run(install, capture_output=True).returncode:
+        pytest.skip(f"{REQUIREMENTS.name} cannot be installed from here")
+    return folder / "bin/python"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", CLIENTS, ids=[title for title, _ in CLIENTS])
+def test_a_client_without_our_code_gets_the_order_and_scores(
+    client, empty_environment, service, workplace, ranked
+):
+    title, snippet = client
+    if title == FROM_0_TO_1:
+        ranked = [{**entry, "score": 1 / (1 + math.exp(-entry["score"]))} for entry in ranked]
+    assert_printed(run([empty_environment, "-c", snippet], workplace), ranked)
