@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--served_model_name", help="by what name clients ask for the one checkpoint")
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=8000)
-    add("--batch_tokens", type=int, default=4096, help="scored at once, of all clients' requests")
+    add("--batch_tokens", type=int, default=2048, help="scored at once; a GPU takes more")
     add("--max_documents", type=int, default=1000, help="in a request")
     add("--max_characters", type=int, default=2_000_000, help="of a request's documents")
     add("--max_connections", type=int, default=512, help="that clients hold open")
