@@ -1,7 +1,6 @@
 """What is compared: a reranker, a bi-encoder's cosine, or a ready-made run."""
 
 import hashlib
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path

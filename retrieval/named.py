@@ -1,5 +1,6 @@
 """`NAME=VALUE` on a command line."""
 
+import os
 import re
 from pathlib import Path
 
@@ -15,5 +16,5 @@ def parse_named(spec: str) -> tuple[str, str]:
 def split_name(spec: str) -> tuple[str | None, str]:
     """Name and value of `NAME=VALUE`; no name where `spec` is a path with a `=` in it, such as `lr=5e-5/run.txt`."""
     name, _, value = spec.partition("=")
-    is_named = value and _NAME.fullmatch(name) and not Path(spec).exists()
+    is_named = value and _NAME.fullmatch(name) and not os.path.exists(spec)
     return (name, value) if is_named else (None, spec)
