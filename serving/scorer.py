@@ -159,14 +159,11 @@ class Scorer:
         if not group:
             return
         started = time.perf_counter()
-        pairs = [job.pairs(count) for job, count in group]
+        model = group[0][0].model
+        pairs = [pair for job, count in group for pair in job.pairs(count)]
         tokens = sum(sum(job.lengths[len(job.scores) :][:count]) for job, count in group)
         try:
-            scores = (
-                group[0][0]
-                .model.score([pair for part in pairs for pair in part], show_progress_bar=False)
-                .tolist()
-            )
+            scores = model.score(pairs, show_progress_bar=False).tolist()
         except Exception as error:
             self._score_apart(group, error)
             return
@@ -175,7 +172,7 @@ class Scorer:
             scores = scores[count:]
             if len(job.scores) == len(job.documents):
                 _answer(job)
-        self._observe(Group(len(group), sum(map(len, pairs)), tokens, time.perf_counter() - started))
+        self._observe(Group(len(group), len(pairs), tokens, time.perf_counter() - started))
 
     def _score_apart(self, group: list[tuple[_Job, int]], error: Exception) -> None:
         """One request's fault is not its neighbours'."""
