@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from benchmarks.serving import OURS, Body, Running, request_bodies, running
@@ -65,8 +66,8 @@ def main() -> None:
     with running(OURS, arguments.model) as server:
         storm = Storm(server)
         clients = [
-            threading.Thread(target=storm.ask_on, args=([next(bodies) for _ in range(9)] + [LARGE],))
-            for _ in range(arguments.clients)
+            threading.Thread(target=storm.ask_on, args=(_shuffled(bodies, client),))
+            for client in range(arguments.clients)
         ]
         hanging = [_half_sent(server, text) for text in [HALF_HEAD, HALF_BODY] * (arguments.half_sent // 2)]
         for client in clients:
@@ -86,6 +87,13 @@ def main() -> None:
     print(f"{len(hanging)} connections hung with half of a request; peak memory {peak / 2**20:,.0f} MiB")
     if lost or took > END_WITHIN:
         sys.exit(1)
+
+
+def _shuffled(bodies: Iterator[Body], client: int) -> list[Body]:
+    """Nine short requests and a large one; which one of ten clients begins with."""
+    small = [next(bodies) for _ in range(9)]
+    place = client % 10
+    return [*small[:place], LARGE, *small[place:]]
 
 
 def _peak_memory(server: Running, seconds: float) -> int:
