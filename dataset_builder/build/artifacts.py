@@ -146,6 +146,14 @@ class BuildParts:
         """See `Artifacts.provide`."""
         self.artifacts.provide(self.recipes[name], link, make)
 
+    def found(self, name: str, link: Path) -> Path | None:
+        """Where a part is: at `link`, in the folder of shared parts, or nowhere yet."""
+        if link.exists():
+            return link
+        recipe = self.recipes.get(name)
+        part = self.artifacts.root / recipe.key if recipe else None
+        return part / link.name if part and (part / MANIFEST).is_file() else None
+
     def note_links(self, folder: Path) -> None:
         """Note anew what the links in a build's folder lead to: it may have been moved."""
         for link in folder.iterdir():

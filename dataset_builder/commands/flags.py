@@ -173,7 +173,11 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--start_layers", type=int, nargs="+", metavar="LAYER", help="those that the student keeps"
     )
-    command.add_argument("--dry_run", action="store_true", help="build the pools, say what labels would cost")
+    command.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="say what is there and what is to make, build the pools, say what labels would cost",
+    )
     command.add_argument("--executor", choices=(LOCAL, RAY, SLURM), help="where the stages run")
     _add(command, EXECUTION)
 

@@ -12,6 +12,7 @@ from dataset_builder.dataset.card import write_card
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.executors import open_executor
 from dataset_builder.pipeline.identity import begun_contents, build_identity, settled
+from dataset_builder.pipeline.plan import describe_plan
 from dataset_builder.pipeline.recipes import DRAWN, recipes_of
 from dataset_builder.pipeline.stage import Stage
 from dataset_builder.pipeline.stages import (
@@ -79,6 +80,8 @@ def _run_stages(
     dry_run: bool,
 ) -> None:
     executor: PipelineExecutor | None = None
+    if dry_run:
+        print(describe_plan(folder, settings, parts))
     parts.note_links(folder.build)
     parts.adopt(DRAWN, folder.drawn)
     for number, stage_type in enumerate(STAGES, start=1):

@@ -21,6 +21,7 @@ from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.run import build
 from dataset_builder.pools import methods
 
+SHARED_STORE, NO_LABELS = "passages: there, from another build", ("rankings: to do", "dataset: to do")
 STORE = Recipe("passages", {"corpus": "abc"})
 
 
@@ -52,7 +53,7 @@ def encoder(monkeypatch):
     return counting
 
 
-def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, monkeypatch):
+def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("dataset_builder.pools.filling.free_models", lambda: None)
     execution = Execution(artifacts=str(tmp_path / "artifacts"))
     settings = load_profile(
@@ -63,6 +64,9 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
         },
     )  # fmt: skip
 
+    def plan():
+        return [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+
     def build_with(name, **changes):
         folder = BuildFolder(tmp_path / name)
         changed = dataclasses.replace(settings, output_dir=str(folder.root), **changes)
@@ -70,11 +74,19 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
         return folder
 
     first = build_with("first")
+    assert plan() == [
+        "passages: to make",
+        "index minilm: to make",
+        "queries: to do",
+        "pools: to do",
+        *NO_LABELS,
+    ]
     once = encoder.encoded
     assert once >= 10
     (tmp_path / "elsewhere").mkdir()
     moved = planets.rename(tmp_path / "elsewhere" / "corpus.jsonl")
     second = build_with("second", corpus=str(moved), seed=7, num_queries=6, teacher="openai:other")
+    plan()
     assert encoder.encoded == once
     assert first.passages.resolve() == second.passages.resolve()
     assert list(read_queries(first.queries)) != list(read_queries(second.queries))
@@ -86,9 +98,18 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
         ("queries", 0),
     }
     build_with("third", corpus=str(moved), faiss_index="hnsw")
+    assert plan() == [
+        SHARED_STORE,
+        "index minilm: to make, 10 passages to encode",
+        "queries: to do",
+        "pools: to do",
+        *NO_LABELS,
+    ]
     assert encoder.encoded > once
     asked = encoder.asked
     fourth = build_with("fourth", corpus=str(moved), teacher="openai:other")
+    shared = [f"{name}: there, from another build" for name in ("index minilm", "queries", "pools")]
+    assert plan() == [SHARED_STORE, *shared, *NO_LABELS]
     assert encoder.asked == asked
     assert fourth.pools(0).read_bytes() == first.pools(0).read_bytes()
     (tmp_path / "third").rename(tmp_path / "moved")
