@@ -95,6 +95,7 @@ def _measure(arguments: argparse.Namespace, url: str) -> None:
                "--num_passages", str(arguments.num_passages), "--query_types", "cropped", "--retrievers", "bm25",
                "bm25_rm3", "--teacher", f"openai:{MODEL}", "--base_url", url, "--timeout", "2",
                "--concurrency", str(arguments.concurrency), "--output_dir", str(arguments.output_dir),
+               "--artifacts", str(arguments.output_dir / "build" / "artifacts"),
                "--tasks", str(arguments.tasks), "--workers", str(arguments.tasks)]  # fmt: skip
     for name in LIMITS:
         if getattr(arguments, name) is not None:

@@ -57,7 +57,8 @@ def _measure(num_passages: int, num_queries: int) -> Measured:
         command = [sys.executable, "-m", "dataset_builder", "build", "--profile", "offline",
                    "--corpus", str(corpus), "--num_queries", str(num_queries), "--query_types", "cropped",
                    "--retrievers", "bm25", "--teacher", "openai:gpt-4o-mini", "--dry_run",
-                   "--output_dir", str(folder.root)]  # fmt: skip
+                   "--output_dir", str(folder.root),
+                   "--artifacts", str(Path(work) / "artifacts")]  # fmt: skip
         begun = time.perf_counter()
         process = subprocess.Popen(
             command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
