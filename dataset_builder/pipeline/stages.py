@@ -28,6 +28,7 @@ from dataset_builder.pools.methods import build_index, check_named_index, index_
 from dataset_builder.queries.drawing import open_samplers
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher
+from dataset_builder.teachers.choice import teachers_of
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from dataset_builder.teachers.opening import open_teacher
 from retrieval.corpus import located_passages, read_corpus
@@ -74,8 +75,9 @@ class IndexPassages(Stage):
 
     @classmethod
     def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
-        """The list of indexes, which is written last."""
-        return [folder.indexes]
+        """Each index, and the list of them, which is written last."""
+        own = [index_path(folder, index) for index in indexes_of_methods(settings)]
+        return [*own, folder.indexes]
 
     def resources(self, execution: Execution) -> Resources:
         """Memory for the index, and a GPU where a model encodes."""
@@ -166,7 +168,7 @@ class LabelPools(ShardedStage):
             live = isinstance(teacher, LLMTeacher) and isinstance(teacher.model, LiveModel)
             bar = TIMELESS_BAR if live else None
             ordering = f"ordering with {teacher.name}"
-            labelled = _labelled(teacher, pools)
+            labelled = self._labelled(teacher, pools)
             with tqdm(labelled, ordering, sum(sizes), unit="query", bar_format=bar) as progress:
                 examples = _with_cost(progress, teacher, sum(sizes))
                 for number, size in zip(shards, sizes, strict=True):
@@ -174,16 +176,15 @@ class LabelPools(ShardedStage):
                 # None is left, but teacher and progress end with their streams.
                 next(examples, None)
 
+    def _labelled(self, teacher: Teacher, pools: Sequence[Path]) -> Iterator[RankingExample]:
+        """The pools of several files, labelled, in their order.
 
-def _labelled(teacher: Teacher, pools: Sequence[Path]) -> Iterator[RankingExample]:
-    """The pools of several files, labelled, in their order.
-
-    A language model is asked about all at once. Other teachers see one file after the other, since what shares a batch
-    touches the last digits of their scores.
-    """
-    if isinstance(teacher, LLMTeacher):
-        return teacher.label(chain.from_iterable(map(read_examples, pools)))
-    return chain.from_iterable(teacher.label(read_examples(path)) for path in pools)
+        Language models are asked about all at once. Other teachers see one file after the other, since what shares a
+        batch touches the last digits of their scores.
+        """
+        if any(each.is_language_model for each in teachers_of(self.settings)):
+            return teacher.label(chain.from_iterable(map(read_examples, pools)))
+        return chain.from_iterable(teacher.label(read_examples(path)) for path in pools)
 
 
 class WriteDataset(Stage):
