@@ -21,8 +21,8 @@ def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor
 
     datatrove's own marks are one a task and no part of a build's state: a stage knows what is done by its files.
     """
-    tasks, workers = (execution.tasks, execution.workers) if stage.sharded else (1, 1)
-    tasks = min(tasks, len(stage.marks(stage.folder, stage.settings)))
+    tasks = min(execution.tasks, stage.max_tasks)
+    workers = min(execution.workers, tasks)
     logs = str(stage.folder.logs(stage.name).absolute())
     needed = stage.resources(execution)
     if execution.executor == RAY:

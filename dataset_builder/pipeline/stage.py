@@ -22,7 +22,6 @@ class Stage(PipelineStep):
     """
 
     type = "TWOLAR"
-    sharded = False
 
     def __init__(
         self, folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, parts: BuildParts
@@ -45,6 +44,11 @@ class Stage(PipelineStep):
         """Whether nothing is left to do."""
         return all(mark.exists() for mark in self.marks(self.folder, self.settings))
 
+    @property
+    def max_tasks(self) -> int:
+        """Among how many tasks it can be shared out."""
+        return 1
+
     def resources(self, execution: Execution) -> Resources:
         """What a task needs."""
         return LIGHT
@@ -63,8 +67,6 @@ class Stage(PipelineStep):
 class ShardedStage(Stage):
     """A stage whose files are the build's shards. A task takes whole ones, and those that are there are kept."""
 
-    sharded = True
-
     @staticmethod
     def shard(folder: BuildFolder, number: int) -> Path:
         """The file of a shard."""
@@ -74,6 +76,11 @@ class ShardedStage(Stage):
     def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The shards."""
         return [cls.shard(folder, number) for number in range(settings.num_shards)]
+
+    @property
+    def max_tasks(self) -> int:
+        """As many as there are shards."""
+        return self.settings.num_shards
 
     def work(self, rank: int, world_size: int) -> None:
         """Do this task's shards, but for those that are done."""
