@@ -7,6 +7,7 @@ from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.pipeline.progress import stage_progress
 from dataset_builder.pipeline.recipes import DRAWN, PASSAGES
+from dataset_builder.pipeline.stages import DrawQueries, FillPools, LabelPools, WriteDataset
 from dataset_builder.pools.methods import encoders_of_methods, index_path, indexes_of_methods
 from retrieval.passage_store import PassageStore
 
@@ -22,10 +23,11 @@ def describe_plan(folder: BuildFolder, settings: BuildSettings, parts: BuildPart
         encodes = store is not None and found is None and index in encoders_of_methods(settings)
         number = f", {len(PassageStore(store)):,} passages to encode" if store and encodes else ""
         lines.append(f"index {index}: {_state(found, index_path(folder, index))}{number}")
-    for stage in stage_progress(folder, settings)[2:]:
-        drawn = parts.found(DRAWN, folder.queries) if stage.name in ("queries", "pools") else None
-        is_shared = not stage.parts_done and drawn is not None and drawn != folder.queries
-        lines.append(f"{stage.name}: {SHARED if is_shared else stage}")
+    drawn = parts.found(DRAWN, folder.queries)
+    progress = {stage.name: stage for stage in stage_progress(folder, settings)}
+    for stage in (DrawQueries, FillPools, LabelPools, WriteDataset):
+        is_shared = stage in (DrawQueries, FillPools) and drawn not in (None, folder.queries)
+        lines.append(f"{stage.name}: {SHARED if is_shared else progress[stage.name]}")
     return "\n".join(f"  {line}" for line in lines)
 
 
