@@ -45,6 +45,14 @@ def test_every_command_is_one_of_ours_and_its_flags_exist():
     assert wrong == []
 
 
+def test_the_readmes_first_lines_of_python_put_the_answer_first(capsys):
+    snippet = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(snippet[1], "README.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 3
+    assert printed[0].endswith("A deque with a maximum length keeps the newest items.")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_to_files(page):
     links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
