@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.batch import BatchModel
-from dataset_builder.language_models.batch_files import BatchLimits
+from dataset_builder.language_models.batch_provider import BatchProvider
 from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.conversation import LanguageModel
 from dataset_builder.language_models.embedded import EMBEDDED, EmbeddedServer, embedded_model
 from dataset_builder.language_models.ledger import Ledger
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.notes import note
+from dataset_builder.language_models.openai_batches import OpenAIProvider
 from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.language_models.prices import Price
 from dataset_builder.language_models.rate_limit import RateLimit
@@ -81,6 +82,10 @@ class TeacherAccess:
         with EmbeddedServer(model) as url:
             yield OpenAIServer(url, self.timeout)
 
+    def batch_provider(self, model: str) -> BatchProvider:
+        """Who takes batches for `model`."""
+        return OpenAIProvider(OpenAIServer(self.base_url, self.timeout))
+
     def price(self, model: str) -> Price | None:
         """What `model` costs; None where no price is known.
 
@@ -117,6 +122,8 @@ def check_language_model(teacher: TeacherName, access: TeacherAccess) -> None:
         embedded_model(teacher.model)
         if teacher.kind == BATCH:
             raise InputError(f"{EMBEDDED} has no batch API; give openai:{teacher.model}")
+    elif teacher.kind == BATCH:
+        access.batch_provider(teacher.model).check()
     else:
         OpenAIServer(access.base_url).check()
 
@@ -141,14 +148,15 @@ def open_language_model(
 
             yield LocalModel(teacher.model, cache, budget, access.batch_size)
             return
+        if teacher.kind == BATCH:
+            provider = access.batch_provider(teacher.model)
+            limits = replace(provider.limits, queued_tokens=access.batch_queued_tokens)
+            yield BatchModel(cache, budget, provider, jobs, access.poll_seconds, limits, earlier=earlier)
+            return
         with access.server(teacher.model) as server:
-            if teacher.kind == BATCH:
-                limits = BatchLimits(queued_tokens=access.batch_queued_tokens)
-                yield BatchModel(cache, budget, server, jobs, access.poll_seconds, limits, earlier=earlier)
-            else:
-                concurrency = 1 if access.is_embedded(teacher.model) else access.concurrency
-                limit = RateLimit(access.requests_per_minute, access.tokens_per_minute, access.timeout)
-                yield LiveModel(cache, budget, server, concurrency, limit)
+            concurrency = 1 if access.is_embedded(teacher.model) else access.concurrency
+            limit = RateLimit(access.requests_per_minute, access.tokens_per_minute, access.timeout)
+            yield LiveModel(cache, budget, server, concurrency, limit)
 
 
 @contextmanager

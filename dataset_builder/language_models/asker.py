@@ -15,10 +15,10 @@ from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Outcome
 from dataset_builder.language_models.completion import outcome_of, read_completion
 from dataset_builder.language_models.dialect import ServerDialect
-from dataset_builder.language_models.faults import Meaning, ServerFault, fault_in
+from dataset_builder.language_models.faults import Meaning, ServerFault, fatal_error, fault_in
 from dataset_builder.language_models.ledger import DONE, LOST
 from dataset_builder.language_models.notes import note
-from dataset_builder.language_models.openai_server import OpenAIServer, fatal_error
+from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.language_models.pace import Pace
 from dataset_builder.language_models.rate_limit import Gate, RateLimit, pause_of, retry_after
 from dataset_builder.language_models.retries import LONGEST_BACKOFF, Hopeless, may_pass, seconds_to_wait

@@ -1,4 +1,4 @@
-"""One task's files of requests for a batch API, how far each is, and what comes back."""
+"""One task's files of requests for batches, and how far each is."""
 
 import hashlib
 import json
@@ -8,40 +8,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Message
-from dataset_builder.language_models.completion import read_completion
+from dataset_builder.language_models.batch_provider import BatchLimits
+from dataset_builder.language_models.chat import ChatRequest, Message
 from dataset_builder.language_models.dialect import ServerDialect
-from dataset_builder.language_models.faults import ServerFault, fault_in
 
-ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
-MAX_REQUESTS = 50_000
-MAX_BYTES = 200_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """How large one batch may be, by OpenAI's limits. `queued_tokens`: how many tokens may wait in batches at once,
-    and so in one; None for as many as there are."""
-
-    requests: int = MAX_REQUESTS
-    size: int = MAX_BYTES
-    queued_tokens: int | None = None
-
-
-# Only OpenAI's own.
-NO_LIMITS = BatchLimits()
+# Files hold requests as OpenAI takes them, whoever the provider is.
+_URL = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """How far a file of requests is; the state file lists them.
 
-    `submitting` is written before the batch is created: a restart then asks the server whether it was.
+    `submitting` is written before the batch is created: a restart then asks the server whether it was. `mark`: what
+    the server needs to tell; see `Batches.mark`.
     """
 
     requests: str
     state: Literal["submitting", "submitted", "collected"]
     batch_id: str = ""
+    mark: str = ""
 
 
 class BatchFiles:
@@ -121,28 +107,8 @@ def shards(
         yield shard
 
 
-def read_result(
-    line: str, bodies: Mapping[str, Mapping[str, object]]
-) -> tuple[str, ChatAnswer | ServerFault]:
-    """The key in one line of an output or error file, and the answer or what is at fault; key `""` where the line
-    cannot be read."""
-    try:
-        row = json.loads(line)
-        key, response = row["custom_id"], row.get("response") or {}
-        if row.get("error"):
-            return key, fault_in({"error": row["error"]})
-        status, body = response.get("status_code", 200), response.get("body")
-        if status >= 400:
-            return key, fault_in(body, status)
-        return key, read_completion(body, _request(bodies.get(key, {})))
-    except ServerFault as fault:
-        return key, fault
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "", ServerFault(f"unreadable line of an output file: {line}")
-
-
-def _request(body: Mapping[str, object]) -> ChatRequest:
-    """The request in a body, as far as its tokens are estimated by it."""
+def request_in(body: Mapping[str, object]) -> ChatRequest:
+    """The model and messages of a body in a file of requests."""
     messages = body.get("messages")
     shown = messages if isinstance(messages, list) else []
     return ChatRequest(str(body.get("model", "")), tuple(Message(**each) for each in shown))
@@ -150,5 +116,5 @@ def _request(body: Mapping[str, object]) -> ChatRequest:
 
 def _line(request: ChatRequest, dialect: ServerDialect) -> bytes:
     body = dialect.body(request.payload())
-    row = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": body}
+    row = {"custom_id": request.key, "method": "POST", "url": _URL, "body": body}
     return json.dumps(row, ensure_ascii=False).encode() + b"\n"

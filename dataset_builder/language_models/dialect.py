@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from dataset_builder.language_models.faults import Meaning, ServerFault
@@ -11,7 +11,9 @@ from dataset_builder.language_models.notes import note
 
 # The names that servers know each parameter by, ours first; OMITTED: left to the server's default.
 OMITTED = ""
-SPELLINGS = {
+Spellings = Mapping[str, tuple[str, ...]]
+# Of OpenAI's protocol; a provider with one of its own has its own.
+SPELLINGS: Spellings = {
     "temperature": ("temperature", OMITTED),
     "max_completion_tokens": ("max_completion_tokens", "max_tokens", OMITTED),
     "seed": ("seed", OMITTED),
@@ -29,6 +31,7 @@ class Dialect:
     """Which of its spellings a server takes, for each parameter that it did not take as we spell it first."""
 
     spelling: Mapping[str, int] = field(default_factory=dict)
+    spellings: Spellings = field(default_factory=lambda: SPELLINGS)
 
     def body(self, payload: Mapping[str, object]) -> dict[str, object]:
         """`payload` as the server takes it."""
@@ -44,14 +47,15 @@ class Dialect:
         the body was sent is not unlearnt."""
         if fault.meaning is not Meaning.REJECTED:
             return None
-        name = _refused_name(fault, [name for name in sent if name in _PARAMETER_OF])
+        places = self._places()
+        name = _refused_name(fault, [name for name in sent if name in places])
         if name is None:
             return None
-        parameter = _PARAMETER_OF[name]
-        at_least = SPELLINGS[parameter].index(name) + 1
-        return type(self)(
-            {**self.spelling, parameter: max(at_least, self.spelling.get(parameter, 0))},
-        )
+        parameter, place = places[name]
+        if place + 1 == len(self.spellings[parameter]):
+            return None
+        place = max(place + 1, self.spelling.get(parameter, 0))
+        return replace(self, spelling={**self.spelling, parameter: place})
 
     def describe(self, parameter: str) -> str:
         """What becomes of a parameter, in words."""
@@ -59,7 +63,16 @@ class Dialect:
         return f"sent as {name}" if name else "left out"
 
     def _name(self, parameter: str) -> str:
-        return SPELLINGS.get(parameter, (parameter,))[self.spelling.get(parameter, 0)]
+        return self.spellings.get(parameter, (parameter,))[self.spelling.get(parameter, 0)]
+
+    def _places(self) -> dict[str, tuple[str, int]]:
+        """The parameter that each name stands for, and its place among that one's names."""
+        return {
+            name: (parameter, place)
+            for parameter, names in self.spellings.items()
+            for place, name in enumerate(names)
+            if name != OMITTED
+        }
 
 
 class ServerDialect:
@@ -68,12 +81,12 @@ class ServerDialect:
     `taken`: set it once a request was answered; what the server took once it takes, and is not what it rejects.
     """
 
-    def __init__(self, ledger: Ledger, server: str, model: str) -> None:
+    def __init__(self, ledger: Ledger, server: str, model: str, spellings: Spellings = SPELLINGS) -> None:
         self.taken = False
         self._ledger = ledger
         self._server = server
         self._model = model
-        self._dialect = Dialect(ledger.spelling(server, model))
+        self._dialect = Dialect(ledger.spelling(server, model), spellings)
 
     def body(self, payload: Mapping[str, object]) -> dict[str, object]:
         """See `Dialect.body`."""
@@ -87,17 +100,12 @@ class ServerDialect:
             return learnt is not None
         if self.taken:
             return False
-        for parameter in SPELLINGS:
+        for parameter in learnt.spellings:
             if (now := learnt.describe(parameter)) != self._dialect.describe(parameter):
                 note(f"{self._server} does not take {parameter}; it is {now} ({fault.words})")
         self._dialect = learnt
         self._ledger.learn(self._server, self._model, learnt.spelling)
         return True
-
-
-_PARAMETER_OF = {
-    name: parameter for parameter, names in SPELLINGS.items() for name in names if name != OMITTED
-}
 
 
 def _refused_name(fault: ServerFault, sent: list[str]) -> str | None:

@@ -4,10 +4,18 @@ import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Protocol
+
+from dataset_builder.language_models.untrusted import object_of
+from retrieval.errors import InputError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+ANTHROPIC_KEY_VARIABLE = "ANTHROPIC_API_KEY"
+# The first that is set.
+GOOGLE_KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+_KEY_VARIABLES = (KEY_VARIABLE, ANTHROPIC_KEY_VARIABLE, *GOOGLE_KEY_VARIABLES)
 LONGEST_QUOTE = 300
-_KEY = re.compile(r"\b(sk|key)-[\w-]{8,}|Bearer \S+")
+_KEY = re.compile(r"\b(sk|key)-[\w-]{8,}|\bAIza[\w-]{8,}|Bearer \S+")
 
 
 class Meaning(StrEnum):
@@ -29,10 +37,13 @@ OUT_OF_MONEY = {
     "insufficient_quota",
     "billing_hard_limit_reached",
     "billing_not_active",
+    "billing_error",
     "insufficient_balance",
     "insufficient_funds",
 }
-_FATAL = {*OUT_OF_MONEY, "invalid_api_key", "authentication_error", "permission_error", "model_not_found"}
+# Google's API has status 400 for a key that it does not know.
+_BAD_KEY = {"invalid_api_key", "api_key_invalid", "authentication_error"}
+_FATAL = {*OUT_OF_MONEY, *_BAD_KEY, "permission_error", "model_not_found"}
 _FILTERS = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
 _TOO_LONG = {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
 _TOO_LONG_WORDS = re.compile(
@@ -49,6 +60,7 @@ _STATUS_OF = {
     "badrequesterror": 400,
     "invalid_argument": 400,
     "not_found_error": 404,
+    "request_too_large": 413,
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
     "resource_exhausted": 429,
@@ -57,6 +69,25 @@ _STATUS_OF = {
 _STOPS = (401, 403, 404, 405)
 _WAITS = (429, 503, 529)
 _MAY_PASS = (408, 409, 425)
+
+
+class Server(Protocol):
+    """What a message must say of a server."""
+
+    @property
+    def name(self) -> str:
+        """For messages, and for what is remembered of this server."""
+        ...
+
+    @property
+    def key_variable(self) -> str:
+        """Where its key is."""
+        ...
+
+    @property
+    def max_retries(self) -> int:
+        """How often a request is repeated."""
+        ...
 
 
 class ServerFault(Exception):
@@ -116,6 +147,9 @@ def fault_in(body: object, status: int = 0, retry_after: float | None = None) ->
     inner = error.get("innererror")
     if isinstance(inner, Mapping):
         named.append(str(inner.get("code") or "").lower())
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        named.append(str(object_of(detail).get("reason") or "").lower())
     codes = frozenset(filter(None, named))
     if status in (0, 200):
         status = next(filter(None, map(_status_of, named)), status)
@@ -123,10 +157,30 @@ def fault_in(body: object, status: int = 0, retry_after: float | None = None) ->
     return ServerFault(str(words), status, codes, str(error.get("param") or ""), retry_after)
 
 
+def fatal_error(fault: ServerFault, server: Server) -> InputError:
+    """What the user can do about an error that concerns every request."""
+    if fault.status == 401 or fault.codes & _BAD_KEY:
+        return InputError(
+            f"{server.name} does not accept the key in {server.key_variable}; check it and the project's rights"
+        )
+    if fault.status == 402 or fault.codes & OUT_OF_MONEY:
+        return InputError(
+            f"{server.name} has no quota left for this key ({fault.words}); all answers are kept: pay or raise the "
+            "quota, then run the same command again"
+        )
+    if 400 <= fault.status < 500 and fault.status not in (408, 409, 425, 429):
+        return InputError(f"{server.name} does not serve such requests ({fault.status}): {fault.words}")
+    return InputError(
+        f"{server.name} still fails after {server.max_retries} retries ({fault.words}); all answers are kept: "
+        "run the same command again later"
+    )
+
+
 def one_line(text: str) -> str:
     """A server's words, fit for a message: one line, no key, tags of HTML left out, not too long."""
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    text = text.replace(key, "KEY") if len(key) > 3 else text
+    for variable in _KEY_VARIABLES:
+        key = os.environ.get(variable, "").strip()
+        text = text.replace(key, "KEY") if len(key) > 3 else text
     return " ".join(re.sub(r"<[^>]*>", " ", _KEY.sub("KEY", text)).split())[:LONGEST_QUOTE]
 
 

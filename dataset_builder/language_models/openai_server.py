@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import openai
 
-from dataset_builder.language_models.faults import KEY_VARIABLE, OUT_OF_MONEY, ServerFault
+from dataset_builder.language_models.api_key import read_key
+from dataset_builder.language_models.faults import KEY_VARIABLE
 from retrieval.errors import InputError
 
 ADDRESS_VARIABLE = "OPENAI_BASE_URL"
@@ -33,6 +34,11 @@ class OpenAIServer:
     def name(self) -> str:
         """For messages, and for what is remembered of this server."""
         return self.base_url or os.environ.get(ADDRESS_VARIABLE) or "OpenAI"
+
+    @property
+    def key_variable(self) -> str:
+        """Where the key is."""
+        return KEY_VARIABLE
 
     def check(self) -> None:
         """Find what is wrong with address and key before anything is sent.
@@ -62,24 +68,12 @@ class OpenAIServer:
         )
 
     def _key(self) -> str:
-        key = os.environ.get(KEY_VARIABLE, "")
+        key = read_key((KEY_VARIABLE,))
         if not key and not self.base_url:
             raise InputError(
                 f"{KEY_VARIABLE} is not set; export it, or give --base_url of a server without keys"
             )
-        odd = re.search(r"[^!-~]|[\"'`]", key)
-        if odd:
-            raise InputError(
-                f"{KEY_VARIABLE} holds {_described(odd[0])} at place {odd.start() + 1} of {len(key)}; "
-                "export the key alone, as the server's page shows it"
-            )
         return key or "none"
-
-
-def _described(character: str) -> str:
-    if character in "\r\n":
-        return "a line's end"
-    return "a blank" if character.isspace() else f"the character {character!r}"
 
 
 def _check_address(name: str, address: str) -> None:
@@ -104,22 +98,3 @@ def _check_address(name: str, address: str) -> None:
         raise InputError(
             f"{name} {address!r} is not where the API begins; perhaps {parts.scheme}://{parts.netloc}{meant} is"
         )
-
-
-def fatal_error(fault: ServerFault, server: OpenAIServer) -> InputError:
-    """What the user can do about an error that concerns every request."""
-    if fault.status == 401:
-        return InputError(
-            f"{server.name} does not accept the key in {KEY_VARIABLE}; check it and the project's rights"
-        )
-    if fault.status == 402 or fault.codes & OUT_OF_MONEY:
-        return InputError(
-            f"{server.name} has no quota left for this key ({fault.words}); all answers are kept: pay or raise the "
-            "quota, then run the same command again"
-        )
-    if 400 <= fault.status < 500 and fault.status not in (408, 409, 425, 429):
-        return InputError(f"{server.name} does not serve such requests ({fault.status}): {fault.words}")
-    return InputError(
-        f"{server.name} still fails after {server.max_retries} retries ({fault.words}); all answers are kept: "
-        "run the same command again later"
-    )

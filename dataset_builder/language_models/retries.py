@@ -1,6 +1,7 @@
 """When a request that failed for now is asked again, and when no more: for tenacity."""
 
 import time
+from collections.abc import Callable
 
 import tenacity
 
@@ -27,6 +28,17 @@ def seconds_to_wait(state: tenacity.RetryCallState) -> float:
         return told
     own = tenacity.wait_random_exponential(multiplier=FIRST_BACKOFF, max=LONGEST_BACKOFF)(state)
     return max(told or 0.0, own)
+
+
+def retrying(max_retries: int, sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
+    """Calls a function again where its fault may pass; the last fault is raised."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(may_pass),
+        wait=seconds_to_wait,
+        stop=tenacity.stop_after_attempt(max_retries + 1),
+        sleep=sleep,
+        reraise=True,
+    )
 
 
 class Hopeless(tenacity.stop.stop_base):

@@ -58,9 +58,18 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/v1/files":
             self._upload(data)
         elif self.path == "/v1/batches":
-            self._json(200, self.server.stand_in.create_batch(json.loads(data)))
+            self._create_batch(json.loads(data))
         else:
             self._json(404, {"error": {"message": f"no {self.path}", "code": "not_found"}})
+
+    def _create_batch(self, wanted):
+        stand_in = self.server.stand_in
+        batch = stand_in.create_batch(wanted)
+        if stand_in.lost_creations:
+            stand_in.lost_creations -= 1
+            self.close_connection = True
+        else:
+            self._json(200, batch)
 
     def _chat(self, body):
         stand_in = self.server.stand_in
@@ -134,9 +143,10 @@ class Handler(BaseHTTPRequestHandler):
 class StandInServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+    handler = Handler
 
     def __init__(self, stand_in, port=0):
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), self.handler)
         self.stand_in = stand_in
 
     def handle_error(self, request, client_address):

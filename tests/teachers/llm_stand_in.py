@@ -30,7 +30,8 @@ class StandIn:
     one of `faults`, drawn from `seed`. `answered` counts complete answers by request body, `asked` all calls.
     `rejected_rate`: share of the prompts that are always answered by `rejection`, told by their texts. `context`:
     tokens of the longest prompt it takes. `refuses`: parameters that it does not take. `requests_per_minute`,
-    `tokens_per_minute`: what it allows within `minute` seconds; calls beyond it get a 429.
+    `tokens_per_minute`: what it allows within `minute` seconds; calls beyond it get a 429. `lost_creations`: so many
+    batches are created without an answer.
     """
 
     script: list = field(default_factory=list)
@@ -59,6 +60,7 @@ class StandIn:
     concurrent: int = 0
     most_concurrent: int = 0
     batch_script: list = field(default_factory=list)
+    lost_creations: int = 0
     files: dict = field(default_factory=dict)
     batches: dict = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -1,13 +1,14 @@
 """The Batch API, with the real client against a real HTTP server."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.batch import BatchModel
-from dataset_builder.language_models.batch_files import NO_LIMITS, BatchLimits
 from dataset_builder.language_models.budget import Budget, BudgetReached
+from dataset_builder.language_models.openai_batches import OpenAIProvider
 from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.llm_teacher import LLMTeacher
@@ -22,13 +23,12 @@ class Killed(BaseException):
 
 @pytest.fixture
 def teacher(serve, settings, tmp_path):
-    def make(
-        stand_in, limits=NO_LIMITS, max_cost=None, sleep=lambda seconds: None, task="batches", earlier=()
-    ):
+    def make(stand_in, max_cost=None, sleep=lambda seconds: None, task="batches", earlier=(), **limits):
         cache = AnswerCache(tmp_path / "answers")
         budget = Budget(cache, settings.model, Price.of(settings.model), max_cost)
-        server = OpenAIServer(serve(stand_in), timeout=5.0, max_retries=2)
-        model = BatchModel(cache, budget, server, tmp_path / task, 0.0, limits, sleep, earlier)
+        provider = OpenAIProvider(OpenAIServer(serve(stand_in), timeout=5.0, max_retries=2))
+        limits = replace(provider.limits, **limits)
+        model = BatchModel(cache, budget, provider, tmp_path / task, 0.0, limits, sleep, earlier)
         return LLMTeacher(settings, model)
 
     return make
@@ -46,13 +46,13 @@ def test_two_windows_take_two_rounds_and_give_the_same_orders(teacher, stand_in,
 
 
 def test_requests_are_sharded_by_number_and_by_bytes(teacher, stand_in, pools):
-    list(teacher(stand_in, BatchLimits(requests=4)).label(pools(6)))
+    list(teacher(stand_in, requests=4).label(pools(6)))
     assert [len(text.splitlines()) for text in stand_in.files.values() if "custom_id" in text][:2] == [4, 2]
     assert stand_in.counts()["batches"] == 4
 
 
 def test_no_file_exceeds_the_limit_of_bytes(teacher, stand_in, pools):
-    list(teacher(stand_in, BatchLimits(size=4_000)).label(pools(6)))
+    list(teacher(stand_in, size=4_000).label(pools(6)))
     requests = [text for text in stand_in.files.values() if '"method"' in text]
     assert len(requests) > 2
     assert max(len(text.encode()) for text in requests) <= 4_000
@@ -127,6 +127,12 @@ def test_a_kill_right_after_the_batch_was_created_does_not_create_it_again(teach
     assert stand_in.counts()["batches"] == 2
 
 
+def test_a_batch_whose_creation_was_not_answered_is_found_not_created_again(teacher, pools):
+    stand_in = StandIn(lost_creations=1)
+    assert statuses(teacher(stand_in).label(pools(4))) == ["ok"] * 4
+    assert stand_in.counts()["batches"] == 2
+
+
 def test_answers_that_were_stored_before_a_kill_are_not_counted_again(teacher, pools, tmp_path):
     stand_in = StandIn(batch_polls=2)
     with pytest.raises(Killed):
@@ -194,7 +200,7 @@ def test_parameters_that_a_model_refuses_are_found_out_once(teacher, pools):
 
 def test_files_of_the_queues_size_are_submitted_one_after_another(teacher, pools):
     stand_in = StandIn(batch_polls=2)
-    assert statuses(teacher(stand_in, BatchLimits(queued_tokens=1_500)).label(pools(9))) == ["ok"] * 9
+    assert statuses(teacher(stand_in, queued_tokens=1_500).label(pools(9))) == ["ok"] * 9
     assert stand_in.most_queued == 4
     assert stand_in.counts()["batches"] == 6
 
