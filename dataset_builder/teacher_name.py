@@ -18,6 +18,9 @@ RUN = "run"
 # A member of an ensemble: what one of the build's retrieval methods says.
 RETRIEVER = "retriever"
 
+# Batches of other providers than OpenAI, by how a model's name begins: batch:anthropic/MODEL.
+PROVIDERS = ANTHROPIC, GOOGLE = "anthropic", "google"
+
 LISTWISE = (OPENAI, BATCH, LOCAL)
 LANGUAGE_MODELS = (*LISTWISE, POINTWISE)
 OF_A_MODEL = (*LANGUAGE_MODELS, LIKELIHOOD, RERANKER)

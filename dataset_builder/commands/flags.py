@@ -40,7 +40,8 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "output_dir": (str, "folder of the dataset, its card and, under build/, the stages' files"),
     "teacher": (
         str,
-        "orders: openai:MODEL, batch:MODEL (half the price, within a day), local:PATH, rank-fusion; scores: "
+        "orders: openai:MODEL, batch:MODEL (half the price, within a day; also batch:anthropic/MODEL and "
+        "batch:google/MODEL), local:PATH, rank-fusion; scores: "
         "pointwise:MODEL, likelihood:MODEL, reranker:NAME_OR_PATH; or an ensemble of such",
     ),
     "window_size": (int, "passages that a language model orders at once (the paper: 20)"),
@@ -136,7 +137,8 @@ def parser() -> argparse.ArgumentParser:
     """The parser of `python -m dataset_builder`."""
     top = argparse.ArgumentParser(
         prog="python -m dataset_builder",
-        description="Build a ranking dataset out of a corpus. The key of a server comes from OPENAI_API_KEY.",
+        description="Build a ranking dataset out of a corpus. The key of a server comes from OPENAI_API_KEY; "
+        "of batches of other providers, from ANTHROPIC_API_KEY and GEMINI_API_KEY.",
     )
     commands = top.add_subparsers(dest="command", required=True)
     _add_build(commands.add_parser("build", help="build a dataset; an interrupted build is continued"))

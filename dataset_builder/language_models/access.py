@@ -8,11 +8,13 @@ from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.anthropic_batches import AnthropicProvider
 from dataset_builder.language_models.batch import BatchModel
 from dataset_builder.language_models.batch_provider import BatchProvider
 from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.conversation import LanguageModel
 from dataset_builder.language_models.embedded import EMBEDDED, EmbeddedServer, embedded_model
+from dataset_builder.language_models.google_batches import GoogleProvider
 from dataset_builder.language_models.ledger import Ledger
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.notes import note
@@ -20,7 +22,7 @@ from dataset_builder.language_models.openai_batches import OpenAIProvider
 from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.language_models.prices import Price
 from dataset_builder.language_models.rate_limit import RateLimit
-from dataset_builder.teacher_name import BATCH, LOCAL, TeacherName
+from dataset_builder.teacher_name import ANTHROPIC, BATCH, LOCAL, PROVIDERS, TeacherName
 from retrieval.errors import InputError
 from retrieval.model_files import gguf_file
 
@@ -83,7 +85,10 @@ class TeacherAccess:
             yield OpenAIServer(url, self.timeout)
 
     def batch_provider(self, model: str) -> BatchProvider:
-        """Who takes batches for `model`."""
+        """Who takes batches for `model`: a server that speaks OpenAI's API, or whom the model's name begins with."""
+        provider, slash, _ = model.partition("/")
+        if slash and provider in PROVIDERS and not self.base_url:
+            return AnthropicProvider(self.timeout) if provider == ANTHROPIC else GoogleProvider(self.timeout)
         return OpenAIProvider(OpenAIServer(self.base_url, self.timeout))
 
     def price(self, model: str) -> Price | None:

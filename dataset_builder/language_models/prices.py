@@ -7,6 +7,8 @@ from typing import Self
 
 import yaml
 
+from dataset_builder.teacher_name import PROVIDERS
+
 _PRICES = Path(__file__).parent / "prices.yaml"
 
 
@@ -19,8 +21,11 @@ class Price:
 
     @classmethod
     def of(cls, model: str) -> Self | None:
-        """The price in `prices.yaml`, None for a model it lacks; dated versions cost what the model does."""
+        """The price in `prices.yaml`, None for a model it lacks; dated versions cost what the model does, and so it
+        does where its provider is named."""
         prices = _price_table().models
+        for provider in PROVIDERS:
+            model = model.removeprefix(f"{provider}/")
         families = [name for name in prices if model == name or model.startswith(f"{name}-20")]
         return cls(**prices[families[0]]) if families else None
 
