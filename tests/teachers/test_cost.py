@@ -70,6 +70,7 @@ from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
+from retrieval.errors import InputError
 settings, folder, first = ListwiseSettings("gpt-4o-mini"), Path({folder!r}), int(sys.argv[1])
 cache = AnswerCache(folder / "answers")
 budget = Budget(cache, settings.model, Price.of(settings.model), {cap}, Ledger(folder / "ledger.sqlite"))
