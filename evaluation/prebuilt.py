@@ -12,7 +12,7 @@ from evaluation.pyserini_search import command_of, write_run_of
 from evaluation.pyserini_tables import FIRST_STAGES, Condition, TabledCollection
 from retrieval.errors import InputError
 from retrieval.records import Passage
-from retrieval.retrievers.lucene import start_jvm
+from retrieval.retrievers.jvm import start_jvm
 from retrieval.trec_run import Run, read_run
 
 TEXT_FIELDS = ("text", "contents", "passage", "body")

@@ -3,7 +3,7 @@
 import runpy
 import sys
 
-from retrieval.retrievers.lucene import start_jvm
+from retrieval.retrievers.jvm import start_jvm
 
 if __name__ == "__main__":
     start_jvm()

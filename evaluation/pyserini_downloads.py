@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evaluation.pyserini_tables import Condition, TabledCollection
 from retrieval.errors import InputError
-from retrieval.retrievers.lucene import start_jvm
+from retrieval.retrievers.jvm import start_jvm
 
 TOPICS_URL = "https://github.com/castorini/anserini-tools/tree/master/topics-and-qrels"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from evaluation.pyserini_tables import Condition, TabledCollection
 from retrieval.errors import InputError
 from retrieval.provenance import CHECKOUT
-from retrieval.retrievers.lucene import start_jvm
+from retrieval.retrievers.jvm import start_jvm
 
 
 def command_of(collection: TabledCollection, condition: Condition, index: str, top_k: int) -> list[str]:

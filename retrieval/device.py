@@ -1,11 +1,18 @@
 """Where models run: a GPU where there is one, in bf16; else the CPU in fp32."""
 
+import os
+
 import torch
+
+# Which of the workers on this machine this process is, from 0; not torch's LOCAL_RANK, which means a joint training.
+LOCAL_RANK_VARIABLE = "TWOLAR_LOCAL_RANK"
 
 
 def best_device() -> torch.device:
-    """The first GPU, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """A GPU, where there are several the one of this worker's place on the machine; or the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get(LOCAL_RANK_VARIABLE, "0")) % torch.cuda.device_count())
 
 
 def best_dtype() -> torch.dtype:

@@ -61,6 +61,12 @@ class PassageStore:
         values = self._connection.execute("SELECT docid, title, text FROM passages WHERE row = ?", (row,))
         return Passage(*values.fetchone())
 
+    def between(self, first: int, last: int) -> Iterator[Passage]:
+        """The passages from row `first` to before `last`."""
+        query = "SELECT docid, title, text FROM passages WHERE row >= ? AND row < ? ORDER BY row"
+        for values in self._connection.execute(query, (first, last)):
+            yield Passage(*values)
+
     def get(self, docids: Sequence[str]) -> list[Passage]:
         """The passages with these ids, in the order asked for.
 

@@ -1,34 +1,29 @@
 """Dense retrieval: a Faiss index of passage embeddings, rows in the passage store's order."""
 
 import functools
-import math
-import os
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import faiss
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from retrieval.batches import batched
 from retrieval.device import best_device, best_dtype
 from retrieval.model_files import model_path
 from retrieval.passage_store import PassageStore
 from retrieval.records import Hit, Passage
+from retrieval.retrievers.encoded_shards import EncodedShards, VectorFormat, shards_folder
+from retrieval.retrievers.faiss_index import FLAT, open_faiss_index, require_room, write_faiss_index
+from retrieval.retrievers.text_batches import TextBatches
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-ENCODING_BATCH = 512
-DRAGON_BATCH = 32
 MAX_LENGTH = 512
-# HNSW: neighbours a vector. IVF: lists searched; about 4 sqrt(n) lists, trained on so many vectors a list.
-HNSW_NEIGHBOURS = 32
-IVF_PROBES = 32
-IVF_TRAINING_VECTORS = 64
+# Queries that are compared at once with all passages, which are read once for all of them.
+QUERY_BATCH = 1024
+NUMPY: VectorFormat[np.ndarray] = VectorFormat(".npy", np.save, functools.partial(np.load, mmap_mode="r"))
 
 
 class Encoder(Protocol):
@@ -50,11 +45,20 @@ class CosineEncoder:
         # Imported where it is needed: it takes seconds, and most commands do without.
         from sentence_transformers import SentenceTransformer
 
-        self._model = SentenceTransformer(model_path(name_or_path))
+        device = best_device()
+        # Without a GPU of CUDA's, the library looks for others.
+        own = str(device) if device.type == "cuda" else None
+        self._model = SentenceTransformer(model_path(name_or_path), device=own)
+        self._batches = TextBatches(self._model.tokenizer, self._model.max_seq_length, self._model.device)
 
     def passages(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder`."""
-        return self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return self._batches.encoded(texts, self._encode)
+
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        return self._model.encode(
+            texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
+        )
 
     queries = passages
 
@@ -74,26 +78,20 @@ class DragonEncoder:
             AutoModel.from_pretrained(name, dtype=best_dtype()).to(best_device()).eval()
             for name in (context_encoder, query_encoder)
         )
+        self._batches = TextBatches(self._tokenizer, MAX_LENGTH, best_device())
 
     def passages(self, texts: Sequence[str]) -> np.ndarray:
-        """See `Encoder`. Works on texts of similar length at a time."""
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        vectors = np.concatenate(
-            [
-                self._encode(self._context, [texts[index] for index in part])
-                for part in batched(order, DRAGON_BATCH)
-            ]
-        )
-        return vectors[np.argsort(order)]
+        """See `Encoder`."""
+        return self._batches.encoded(texts, functools.partial(self._encode, self._context))
 
     def queries(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder`."""
-        return self._encode(self._query, texts)
+        return self._batches.encoded(texts, functools.partial(self._encode, self._query))
 
     @torch.inference_mode()
-    def _encode(self, model: "PreTrainedModel", texts: Sequence[str]) -> np.ndarray:
+    def _encode(self, model: "PreTrainedModel", texts: list[str]) -> np.ndarray:
         batch = self._tokenizer(
-            list(texts), truncation=True, max_length=MAX_LENGTH, padding=True, return_tensors="pt"
+            texts, truncation=True, max_length=MAX_LENGTH, padding=True, return_tensors="pt"
         ).to(model.device)
         return model(**batch).last_hidden_state[:, 0].float().cpu().numpy()
 
@@ -110,47 +108,32 @@ def dragon_encoder(context_encoder: str, query_encoder: str) -> DragonEncoder:
     return DragonEncoder(context_encoder, query_encoder)
 
 
-def build_faiss_index(passages: PassageStore, encoder: Encoder, path: Path, kind: str = "flat") -> None:
-    """Encode every passage (title and text) into an inner-product index at `path`, aside and renamed.
+def dense_shards(
+    passages: PassageStore, encoder: Encoder, index: Path, kind: str = FLAT
+) -> EncodedShards[np.ndarray]:
+    """The vectors, float32, that the Faiss index of this kind at `index` is made of.
+
+    Raises:
+        InputError: before anything is encoded, for an index that this machine has no room for.
+    """
+    dimension = encoder.passages([passages.at(0).contents]).shape[1]
+    require_room(kind, len(passages), dimension, index)
+    return EncodedShards(passages, shards_folder(index), NUMPY, encoder.passages, "encoding passages")
+
+
+def build_faiss_index(passages: PassageStore, encoder: Encoder, path: Path, kind: str = FLAT) -> None:
+    """Encode every passage (title and text) that is not encoded yet, and put all into an inner-product index at `path`.
 
     Args:
-        kind: `flat` (exact), `hnsw` or `ivf` (approximate, fast over millions).
+        kind: one of `faiss_index.KINDS`.
+
+    Raises:
+        InputError: see `dense_shards`.
     """
-    index = _empty_index(kind, passages, encoder)
-    with tqdm(total=len(passages), desc="encoding passages", unit="passage") as progress:
-        for batch in batched(passages, ENCODING_BATCH):
-            index.add(encoder.passages([passage.contents for passage in batch]))
-            progress.update(len(batch))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    faiss.write_index(index, str(unfinished))
-    os.replace(unfinished, path)
-
-
-def _empty_index(kind: str, passages: PassageStore, encoder: Encoder) -> faiss.Index:
-    rows = random.Random(0).sample(
-        range(len(passages)), min(len(passages), _sample_size(kind, len(passages)))
-    )
-    sample = encoder.passages([passages.at(row).contents for row in rows])
-    dimension = sample.shape[1]
-    if kind == "flat":
-        return faiss.IndexFlatIP(dimension)
-    if kind == "hnsw":
-        return faiss.IndexHNSWFlat(dimension, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-    index = faiss.IndexIVFFlat(
-        faiss.IndexFlatIP(dimension), dimension, _num_lists(len(passages)), faiss.METRIC_INNER_PRODUCT
-    )
-    index.train(sample)
-    index.nprobe = IVF_PROBES
-    return index
-
-
-def _num_lists(num_passages: int) -> int:
-    return max(1, min(4 * math.isqrt(num_passages), num_passages // IVF_TRAINING_VECTORS))
-
-
-def _sample_size(kind: str, num_passages: int) -> int:
-    return IVF_TRAINING_VECTORS * _num_lists(num_passages) if kind == "ivf" else 1
+    shards = dense_shards(passages, encoder, path, kind)
+    shards.encode_missing()
+    write_faiss_index(shards, len(passages), path, kind)
+    shards.delete()
 
 
 class DenseRetriever:
@@ -158,27 +141,29 @@ class DenseRetriever:
 
     def __init__(self, name: str, index_path: Path, encoder: Encoder, passages: PassageStore) -> None:
         self.name = name
-        # The file is mapped, not read: tasks on one machine share it.
-        self._index = faiss.read_index(str(index_path), faiss.IO_FLAG_MMAP_IFC)
+        self._index = open_faiss_index(index_path)
         self._encoder = encoder
         self._passages = passages
         self._query_vector = functools.lru_cache(maxsize=1024)(self._encode_query)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """The `k` passages of highest inner product for each query."""
+        return [hits for batch in batched(queries, QUERY_BATCH) for hits in self._search(batch, k)]
+
+    def scores(self, query: str, passages: Sequence[Passage]) -> list[float]:
+        """Inner product of `query` with each of these passages of the index; of an `ivf_pq` index, whose vectors are
+        compressed, about that."""
+        rows = np.array(self._passages.rows([passage.docid for passage in passages]))
+        products: list[float] = (self._index.reconstruct_batch(rows) @ self._query_vector(query)).tolist()
+        return products
+
+    def _search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         vectors = np.stack([self._query_vector(query) for query in queries])
         scores, rows = self._index.search(vectors, min(k, self._index.ntotal))
         return [
             self._hits(found[found >= 0].tolist(), best.tolist())
             for found, best in zip(rows, scores, strict=True)
         ]
-
-    def scores(self, query: str, passages: Sequence[Passage]) -> list[float]:
-        """Inner product of `query` with each of these passages of the index."""
-        rows = self._passages.rows([passage.docid for passage in passages])
-        vectors = np.stack([self._index.reconstruct(row) for row in rows])
-        products: list[float] = (vectors @ self._query_vector(query)).tolist()
-        return products
 
     def _hits(self, rows: list[int], scores: list[float]) -> list[Hit]:
         # An approximate index may find fewer than k.

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 BUILD = """
 import json, re, sys
 from pathlib import Path
-from retrieval.retrievers.lucene import start_jvm
+from retrieval.retrievers.jvm import start_jvm
 start_jvm()
 from pyserini.index.lucene import LuceneIndexer
 from pyserini.prebuilt_index_info import TF_INDEX_INFO
