@@ -18,7 +18,7 @@ DOCT5QUERY, LLM_QUERY = "doct5query", "llm_query"
 GIVEN = "given"
 WRITTEN_TYPES = (DOCT5QUERY, LLM_QUERY)
 QUERY_TYPES = ("cropped", DOCT5QUERY, "keywords", GIVEN, LLM_QUERY)
-INDEX_KINDS = ("flat", "hnsw", "ivf")
+INDEX_KINDS = ("flat", "hnsw", "ivf", "ivf_pq")
 # A reranker labels 32 pools at once; of more files than this few clusters have use.
 QUERIES_A_SHARD, MAX_SHARDS = 32, 64
 # How labels are asked for: open to change until the first is made.
@@ -41,7 +41,7 @@ class BuildSettings:
     `doct5query`: Hub names or folders of models. `query_writer`: the language model of `llm_query`, named as a teacher
     is, and `query_prompt` a file with its instruction and examples. `consistency_retriever`: a written query is kept
     only where this method finds the passage it was written for among its first `consistency_depth`; "" keeps all.
-    `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw` or `ivf`.
+    `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw`, `ivf` or `ivf_pq`.
     `exclude_queries`: files of evaluation queries. From `window_size` on: how a language model ranks a pool, see
     `ListwiseSettings`; `max_words` cuts each passage in the prompt, and `temperature` to `thinking_budget` are those of
     `Sampling`. `license`: of the corpus's text, as the Hub names it. `num_shards`: files of pools and of rankings,

@@ -63,7 +63,10 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
         "keep a written query only where this method finds the passage that it was written for",
     ),
     "consistency_depth": (int, "how far down its list that passage may be"),
-    "faiss_index": (str, "flat (exact), hnsw or ivf"),
+    "faiss_index": (
+        str,
+        "flat (exact, in little memory); of millions faster, about right: hnsw, ivf, ivf_pq (small)",
+    ),
     "num_rankings": (int, "rankings of each pool, aggregated; more than 1 needs --shuffle"),
     "max_words": (int, "words of a passage in the prompt; in text without spaces, characters"),
     "answer_format": (

@@ -6,10 +6,12 @@ import sys
 
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.executor.base import PipelineExecutor
+from datatrove.utils.stats import PipelineStats
 
 from dataset_builder.build.execution import RAY, SLURM, Execution
 from dataset_builder.pipeline.resources import Resources
 from dataset_builder.pipeline.stage import Stage
+from retrieval.device import LOCAL_RANK_VARIABLE
 from retrieval.errors import InputError
 from retrieval.provenance import CHECKOUT
 
@@ -54,7 +56,15 @@ def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor
             logging_dir=logs,
             skip_completed=False,
         )
-    return LocalPipelineExecutor([stage], tasks, workers, logging_dir=logs, skip_completed=False)
+    return LocalExecutor([stage], tasks, workers, logging_dir=logs, skip_completed=False)
+
+
+class LocalExecutor(LocalPipelineExecutor):
+    """Tells a task which of the workers it runs in, so that each takes a GPU of its own."""
+
+    def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
+        os.environ[LOCAL_RANK_VARIABLE] = str(local_rank)
+        return super()._run_for_rank(rank, local_rank, node_rank)
 
 
 def _check_nodes(stage: str, needed: Resources) -> None:

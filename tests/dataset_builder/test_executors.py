@@ -8,16 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from datatrove.executor import LocalPipelineExecutor
 
 from dataset_builder.build.artifacts import Artifacts, BuildParts, Recipe
 from dataset_builder.build.execution import SLURM, Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import load_profile
 from dataset_builder.language_models.access import TeacherAccess
+from dataset_builder.pipeline.executors import LocalExecutor
 from dataset_builder.pipeline.recipes import PASSAGES
 from dataset_builder.pipeline.resources import LIGHT, Resources, labelling
 from dataset_builder.pipeline.run import build
 from dataset_builder.pipeline.stages import StorePassages
+from retrieval.device import LOCAL_RANK_VARIABLE
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
 from tests.conftest import PLANETS
@@ -136,6 +139,14 @@ def test_each_stage_asks_slurm_for_what_it_needs_and_waits_for_the_one_before(su
     assert {(job["time"], job["partition"]) for job in jobs} == {("48:00:00", "cpu")}
     waits = [job.get("dependency") for job in jobs]
     assert waits == [None, *(f"afterok:{job['id']}" for job in jobs[:-1])]
+
+
+def test_a_task_on_this_machine_knows_which_worker_it_runs_in(monkeypatch):
+    monkeypatch.setenv(LOCAL_RANK_VARIABLE, "")
+    monkeypatch.setattr(
+        LocalPipelineExecutor, "_run_for_rank", lambda *arguments: os.environ[LOCAL_RANK_VARIABLE]
+    )
+    assert LocalExecutor([], tasks=9, workers=4)._run_for_rank(7, 3) == "3"
 
 
 def test_a_task_that_begins_in_another_folder_finds_the_files(planets, tmp_path, monkeypatch):
