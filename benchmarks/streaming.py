@@ -1,28 +1,22 @@
 """Time, memory and disk of a corpus on its way to BM25's pools: `python -m benchmarks.streaming --help`.
 
-The passages are generated (words drawn by Zipf's law, as many as MS MARCO's have), so nothing is said of quality.
-Memory should not grow with the corpus; time and disk should grow with it, which is what the last row extrapolates.
+The passages are synthetic, of as many words as MS MARCO's. Memory should not grow with the corpus; time and disk should
+grow with it, and the last row is arithmetic: MS MARCO was not built.
 """
 
 import argparse
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 
+from benchmarks.synthetic_corpus import MS_MARCO, synthetic_texts
 from dataset_builder.build.folder import BuildFolder
 from retrieval.errors import InputError, run_cli
 
-MS_MARCO = 8_841_823
-VOCABULARY = 200_000
-WORDS_A_PASSAGE = 56
-SENTENCE_WORDS = 14
 ENVIRONMENT = {**os.environ, "OPENAI_API_KEY": "unused: --dry_run sends nothing"}
 
 
@@ -53,7 +47,9 @@ def _measure(num_passages: int, num_queries: int) -> Measured:
     with tempfile.TemporaryDirectory() as work:
         corpus, folder = Path(work) / "corpus.tsv", BuildFolder(Path(work) / "out")
         with corpus.open("w") as file:
-            file.writelines(f"{number}\t{text}\n" for number, text in enumerate(_passages(num_passages)))
+            file.writelines(
+                f"{number}\t{text}\n" for number, text in enumerate(synthetic_texts(num_passages))
+            )
         command = [sys.executable, "-m", "dataset_builder", "build", "--profile", "offline",
                    "--corpus", str(corpus), "--num_queries", str(num_queries), "--query_types", "cropped",
                    "--retrievers", "bm25", "--teacher", "openai:gpt-4o-mini", "--dry_run",
@@ -74,18 +70,6 @@ def _measure(num_passages: int, num_queries: int) -> Measured:
     return measured
 
 
-def _passages(count: int) -> Iterator[str]:
-    rng = random.Random(0)
-    words = [f"w{rank}" for rank in range(VOCABULARY)]
-    weights = list(accumulate(1 / (rank + 10) for rank in range(VOCABULARY)))
-    for _ in range(count):
-        drawn = rng.choices(
-            words, cum_weights=weights, k=rng.randint(WORDS_A_PASSAGE // 2, 3 * WORDS_A_PASSAGE // 2)
-        )
-        sentences = (drawn[start : start + SENTENCE_WORDS] for start in range(0, len(drawn), SENTENCE_WORDS))
-        yield " ".join(" ".join(sentence) + "." for sentence in sentences)
-
-
 def _extrapolated(largest: Measured) -> Measured:
     factor = MS_MARCO / largest.num_passages
     return Measured(
@@ -99,7 +83,7 @@ def _gb(path: Path) -> float:
 
 
 def _row(measured: Measured) -> str:
-    peak = "extrapolated" if measured.peak_mib is None else f"{measured.peak_mib:.0f}"
+    peak = "not run" if measured.peak_mib is None else f"{measured.peak_mib:.0f}"
     return (
         f"| {measured.num_passages:,} | {measured.seconds:.0f} | {peak} "
         f"| {measured.store_gb:.2f} | {measured.index_gb:.2f} |"

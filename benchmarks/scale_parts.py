@@ -1,0 +1,110 @@
+"""One part of `benchmarks.scale`, in a process of its own."""
+
+import sys
+from itertools import islice
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel, PreTrainedTokenizerFast
+
+from benchmarks.synthetic_corpus import synthetic_texts
+from retrieval.passage_store import PassageStore
+from retrieval.records import Passage
+from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
+from retrieval.retrievers.lucene import BM25, build_lucene_index
+from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
+
+# SPLADE's passages have some 120 terms.
+VOCABULARY, TERMS_A_PASSAGE = 8192, 120
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+SHAPE = {"num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 128}
+SPLADE_SIZE, DRAGON_SIZE = 32, 256
+QUERIES, DEPTH = 256, 30
+
+
+def main() -> None:
+    """Do the part that the arguments name."""
+    part, size, words, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    if part == "store":
+        texts = enumerate(synthetic_texts(size, words))
+        PassageStore.build(
+            folder / "passages.sqlite", (Passage(str(number), "", text) for number, text in texts)
+        )
+        return
+    passages = PassageStore(folder / "passages.sqlite")
+    if part == "bm25":
+        build_lucene_index(passages, folder / part)
+    elif part == "splade":
+        build_impact_index(passages, _splade(folder, words), folder / part)
+    elif part == "dragon":
+        build_faiss_index(passages, _dragon(folder), folder / part)
+    else:
+        _search(passages, folder, words)
+
+
+def _search(passages: PassageStore, folder: Path, words: int) -> None:
+    queries = [" ".join(text.split()[:6]) for text in islice(synthetic_texts(QUERIES, words), QUERIES)]
+    for retriever in (
+        BM25(folder / "bm25"),
+        Splade(folder / "splade", _splade(folder, words)),
+        DenseRetriever("dragon", folder / "dragon", _dragon(folder), passages),
+    ):
+        found = retriever.search(queries, DEPTH)
+        assert all(len(hits) == DEPTH for hits in found), retriever.name
+
+
+def _splade(folder: Path, words: int) -> SpladeEncoder:
+    path = folder / "splade-model"
+    if not path.is_dir():
+        model, tokenizer = BertForMaskedLM(_config(SPLADE_SIZE)), _tokenizer()
+        sample = list(synthetic_texts(64, words))
+        with torch.no_grad():
+            logits = model(**tokenizer(sample, padding=True, return_tensors="pt")).logits.amax(dim=1)
+            # As sparse as SPLADE's: only the highest logits are above 0.
+            model.cls.predictions.bias -= logits.quantile(1 - TERMS_A_PASSAGE / VOCABULARY)
+        _save(model, path)
+    return SpladeEncoder(str(path))
+
+
+def _dragon(folder: Path) -> DragonEncoder:
+    path = folder / "dragon-model"
+    if not path.is_dir():
+        _save(BertModel(_config(DRAGON_SIZE)), path)
+    return DragonEncoder(str(path), str(path))
+
+
+def _config(hidden_size: int) -> BertConfig:
+    torch.manual_seed(0)
+    return BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden_size,
+        initializer_range=0.5,
+        **SHAPE,  # type: ignore[arg-type]
+    )
+
+
+def _save(model: PreTrainedModel, path: Path) -> None:
+    model.save_pretrained(path)
+    _tokenizer().save_pretrained(path)
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    pieces = [*SPECIAL, ".", *(f"w{rank}" for rank in range(VOCABULARY - len(SPECIAL) - 1))]
+    backend = Tokenizer(
+        models.WordLevel({piece: index for index, piece in enumerate(pieces)}, unk_token="[UNK]")
+    )
+    backend.normalizer, backend.pre_tokenizer = (
+        normalizers.BertNormalizer(),
+        pre_tokenizers.BertPreTokenizer(),
+    )
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+
+
+if __name__ == "__main__":
+    main()
