@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.functional import normalize
 from transformers import PreTrainedModel
 
+from .packed_bert import last_hidden_state
 from .pooling import masked_mean, pool
 
 QUERY_SEGMENT, PASSAGE_SEGMENT = 0, 1
@@ -88,13 +89,16 @@ class BiEncoder(nn.Module):
         real = attention_mask.bool()
         queries = texts_where(real & (token_type_ids == QUERY_SEGMENT), input_ids)
         passages = texts_where(real & (token_type_ids == PASSAGE_SEGMENT), input_ids)
-        distinct, which = distinct_texts(queries)
-        query_vectors = self.encode(backbone, distinct, is_query=True).take(which)
+        if torch.jit.is_tracing():  # to ONNX, whose graph has no rows that depend on what they hold
+            query_vectors = self.encode(backbone, queries, is_query=True)
+        else:
+            distinct, which = distinct_texts(queries)
+            query_vectors = self.encode(backbone, distinct, is_query=True).take(which)
         return self.compare(query_vectors, self.encode(backbone, passages, is_query=False))
 
     def encode(self, backbone: PreTrainedModel, texts: Texts, is_query: bool) -> TextVectors:
         """What `compare` takes, of whole texts with the tokens that frame them."""
-        hidden = backbone(input_ids=texts.input_ids, attention_mask=texts.real.long()).last_hidden_state
+        hidden = last_hidden_state(backbone, texts.input_ids, texts.real.long())
         # A text without tokens is like nothing.
         hidden = hidden.masked_fill(~texts.real[:, :, None], 0.0)
         pooled = normalize(pool(hidden, texts.real, self.pooling), dim=-1)
@@ -129,10 +133,10 @@ def late_interaction(queries: TextVectors, passages: TextVectors) -> torch.Tenso
 
 def texts_where(chosen: torch.Tensor, input_ids: torch.Tensor) -> Texts:
     """The chosen tokens of each row, in order, moved to its beginning."""
-    lengths = chosen.sum(dim=1)
-    first = (~chosen).long().argsort(dim=1, stable=True)[:, : max(int(lengths.max()), 1)]
-    positions = torch.arange(first.shape[1], device=first.device)
-    return Texts(input_ids.gather(1, first), positions < lengths[:, None])
+    lengths, places = chosen.sum(dim=1), torch.arange(chosen.shape[1], device=chosen.device)
+    # Keys that differ: no sort has to be stable.
+    first = (places + (~chosen) * chosen.shape[1]).argsort(dim=1)[:, : lengths.max().clamp(min=1)]
+    return Texts(input_ids.gather(1, first), places[: first.shape[1]] < lengths[:, None])
 
 
 def distinct_texts(texts: Texts) -> tuple[Texts, torch.Tensor]:

@@ -27,6 +27,7 @@ from transformers.models.t5.modeling_t5 import (
     T5Stack,
 )
 
+from .packed_attention import attention_by_text, slices
 from .quantization import Int8Linear
 
 # Rows of an activation that are worked on at a time, so that they stay in the cache.
@@ -47,33 +48,15 @@ def first_decoder_step(
     return _decode(backbone.decoder, start.expand(len(lengths), -1), encoded, lengths)
 
 
-def is_plain(backbone: T5Model) -> bool:
-    """Whether no layer has a PEFT adapter around it, which `first_decoder_step` would pass by."""
-    return not any(hasattr(module, "base_layer") for module in backbone.modules())
-
-
-def _slices(hidden: torch.Tensor, lengths: list[int]) -> Iterator[tuple[torch.Tensor, list[int]]]:
-    """The rows and lengths of a few whole pairs at a time, in equal slices of about `ENCODER_ROWS` rows."""
-    enough = len(hidden) / max(1, round(len(hidden) / ENCODER_ROWS))
-    first, own = 0, []
-    for length in lengths:
-        own.append(length)
-        if sum(own) >= enough:
-            yield hidden[first : first + sum(own)], own
-            first, own = first + sum(own), []
-    if own:
-        yield hidden[first:], own
-
-
 def _encode(encoder: T5Stack, hidden: torch.Tensor, lengths: list[int]) -> None:
     """Turn the embeddings (tokens, d_model) into the encoder's output, in their own memory."""
     first = _layers(encoder.block[0])[0].SelfAttention
     bias = first.compute_bias(max(lengths), max(lengths))[0].contiguous()
-    slices = list(_slices(hidden, lengths))
-    room = _Room.of(encoder, hidden, max(len(rows) for rows, _ in slices))
-    for rows, own in slices:
+    parts = list(slices(hidden, lengths, ENCODER_ROWS))
+    room = _Room.of(encoder, hidden, max(len(rows) for rows, _ in parts))
+    for rows, own in parts:
         *projected, mixed = room.matrices(len(rows), first.inner_dim, 4)
-        pairs = list(_pairs_attention(projected, mixed, bias, own))
+        pairs = list(attention_by_text(projected, mixed, first.n_heads, own, bias))
         for block in encoder.block:
             attention, dense = _layers(block)
             itself = attention.SelfAttention
@@ -125,54 +108,6 @@ def _add_projection(linear: nn.Module, hidden: torch.Tensor, rows: torch.Tensor,
         rows.addmm_(hidden, linear.weight.T)
     else:
         rows += _project(linear, hidden, room.normal[: len(rows)])
-
-
-@dataclass(frozen=True, slots=True)
-class _PairAttention:
-    """One pair's part of the room, by head: the same memory in every layer, so its views are made once.
-
-    `query`, `value`, `attended`: (heads, length, d_kv). `key`: (heads, d_kv, length). `bias`, `scores`, `weights`:
-    (heads, length, length). `mixed`: (length, heads, d_kv).
-    """
-
-    query: torch.Tensor
-    key: torch.Tensor
-    value: torch.Tensor
-    bias: torch.Tensor
-    scores: torch.Tensor
-    weights: torch.Tensor
-    attended: torch.Tensor
-    mixed: torch.Tensor
-
-    def attend(self) -> None:
-        """At these lengths three plain products are faster than scaled_dot_product_attention."""
-        torch.baddbmm(self.bias, self.query, self.key, out=self.scores)
-        torch.softmax(self.scores, dim=-1, out=self.weights)
-        self.mixed.copy_(torch.bmm(self.weights, self.value, out=self.attended).transpose(0, 1))
-
-
-def _pairs_attention(
-    projected: list[torch.Tensor], mixed: torch.Tensor, bias: torch.Tensor, lengths: list[int]
-) -> Iterator[_PairAttention]:
-    """Views of queries, keys and values in `projected` and of `mixed`, each (rows, inner), for each pair."""
-    num_heads, longest, _ = bias.shape
-    by_head = [rows.unflatten(1, (num_heads, -1)) for rows in (*projected, mixed)]
-    squares = mixed.new_empty(2, num_heads * longest * longest)
-    attended = mixed.new_empty(longest * mixed.shape[1])
-    for start, length in _spans(lengths):
-        query, key, value, own = (rows[start : start + length] for rows in by_head)
-        size = (num_heads, length, length)
-        scores, weights = squares[:, : num_heads * length * length].view(2, *size)
-        yield _PairAttention(
-            query=query.transpose(0, 1),
-            key=key.permute(1, 2, 0),
-            value=value.transpose(0, 1),
-            bias=bias[:, :length, :length],
-            scores=scores,
-            weights=weights,
-            attended=attended[: length * mixed.shape[1]].view(num_heads, length, -1),
-            mixed=own,
-        )
 
 
 def _activated(dense: nn.Module, hidden: torch.Tensor, room: _Room) -> torch.Tensor:
@@ -237,9 +172,3 @@ def _normalised(norm: T5LayerNorm, hidden: torch.Tensor, room: torch.Tensor) -> 
 
 def _layers(block: nn.Module) -> list[Any]:
     return list(cast(nn.ModuleList, block.layer))
-
-
-def _spans(lengths: list[int]) -> list[tuple[int, int]]:
-    """Start and length of each pair's rows."""
-    starts = torch.tensor([0, *lengths]).cumsum(0).tolist()
-    return list(zip(starts, lengths, strict=False))

@@ -16,10 +16,17 @@ from torch.nn.functional import pad
 INT8_MAX = 127
 # Without VNNI instructions, pairs of products of 8 bits are added in 16 bits, which 8-bit activations overflow.
 LEVELS = 255 if torch.cpu._is_vnni_supported() else 127
+# Added to a small float32, it leaves the nearest whole number in the last bits; a conversion from float32 takes four
+# times as long.
+WHOLE = 2.0**23
+# Of which the reciprocal is still finite.
+SMALLEST_STEP = 1e-37
 # Columns that are always zero have no range to share.
 SMALLEST = 1e-5
 # Rows that are rounded at a time, so that they stay in the cache.
 CACHED_ROWS = 256
+# A BERT's self-attention: layers with one input; see `packed_bert.py`.
+SELF_ATTENTION = ("query", "key", "value")
 # Products have a multiple of so many rows: oneDNN prepares, and keeps, each size of a product by itself.
 ROWS_STEP = 32
 
@@ -40,6 +47,9 @@ def quantize_linears(module: nn.Module, run: Callable[[], object]) -> None:
         raise ValueError("int8 runs on a CPU; move the model there first")
     largest = largest_inputs(linears, run)
     for parent in list(module.modules()):
+        if all(isinstance(getattr(parent, name, None), nn.Linear) for name in SELF_ATTENTION):
+            linears = [getattr(parent, name) for name in SELF_ATTENTION]
+            parent.merged = Int8Linear(_side_by_side(linears), largest.get(linears[0]))
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(parent, name, Int8Linear(child, largest.get(child)))
@@ -62,6 +72,15 @@ def largest_inputs(linears: list[nn.Linear], run: Callable[[], object]) -> dict[
     return largest
 
 
+def _side_by_side(linears: list[nn.Linear]) -> nn.Linear:
+    """One layer whose outputs are those of all, one after the other: their input is rounded once."""
+    weight = torch.cat([linear.weight for linear in linears])
+    merged = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    merged.weight = nn.Parameter(weight, requires_grad=False)
+    merged.bias = nn.Parameter(torch.cat([linear.bias for linear in linears]), requires_grad=False)
+    return merged
+
+
 class Int8Linear(nn.Module):
     """A linear layer with int8 weights: float32 rows (..., in_features) → float32 (..., out_features).
 
@@ -82,7 +101,7 @@ class Int8Linear(nn.Module):
         self.zero_point = torch.zeros(len(scale), dtype=torch.int32)
         # What a token's smallest value contributes to each output.
         self.offset = (scale * quantized.sum(dim=1))[None, :]
-        self.bias = None if linear.bias is None else linear.bias.detach().float()
+        self.bias = torch.zeros(len(scale)) if linear.bias is None else linear.bias.detach().float()
 
     def forward(self, hidden: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """`hidden @ weight.T + bias`, each row of `hidden` rounded to `LEVELS` steps of its own range.
@@ -93,11 +112,8 @@ class Int8Linear(nn.Module):
         output = rows.new_empty(len(rows), self.out_features) if out is None else out
         for own, own_output in zip(rows.split(CACHED_ROWS), output.split(CACHED_ROWS), strict=True):
             quantized, step, smallest = quantized_rows(own * self.multiplier)
-            padded = pad(quantized, (0, 0, 0, -len(own) % ROWS_STEP))
-            torch.mul(self._product(padded)[: len(own)], step, out=own_output)
-            own_output.addmm_(smallest, self.offset)
-            if self.bias is not None:
-                own_output += self.bias
+            product = self._product(pad(quantized, (0, 0, 0, -len(own) % ROWS_STEP)))[: len(own)]
+            torch.addmm(self.bias, smallest, self.offset, out=own_output).addcmul_(product, step)
         return output.unflatten(0, hidden.shape[:-1])
 
     def _product(self, quantized: torch.Tensor) -> torch.Tensor:
@@ -130,6 +146,6 @@ def quantized_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torc
     """
     # torch.aminmax takes ten times as long as both.
     smallest, largest = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
-    step = ((largest - smallest) / LEVELS).clamp_(min=torch.finfo(rows.dtype).tiny)
-    # The conversion to whole numbers rounds down.
-    return rows.sub_(smallest).div_(step).add_(0.5).to(torch.uint8), step, smallest
+    step = ((largest - smallest) / LEVELS).clamp_(min=SMALLEST_STEP)
+    rows.sub_(smallest).mul_(step.reciprocal()).add_(WHOLE)
+    return rows.view(torch.int32).to(torch.uint8), step, smallest

@@ -7,11 +7,13 @@ from typing import cast
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, T5Model
+from transformers import BertForSequenceClassification, PreTrainedModel, T5Model
 
 from .bi_encoder import BiEncoder, Comparison
 from .configuration_twolar import TwolarConfig
-from .packed_t5 import first_decoder_step, is_plain
+from .packed_attention import is_plain, scores_alone
+from .packed_bert import is_packed, last_hidden_state
+from .packed_t5 import first_decoder_step
 from .pooling import pool
 
 
@@ -25,8 +27,7 @@ class DecoderStep(nn.Module):
         attention_mask: torch.Tensor,
         token_type_ids: torch.Tensor | None,
     ) -> torch.Tensor:
-        scores_alone = input_ids.device.type == "cpu" and not torch.is_grad_enabled() and not self.training
-        if scores_alone and is_plain(cast(T5Model, backbone)):
+        if scores_alone(input_ids, self.training) and is_plain(backbone):
             return first_decoder_step(cast(T5Model, backbone), input_ids, attention_mask)
         start = input_ids.new_full((len(input_ids), 1), backbone.config.decoder_start_token_id)
         output = backbone(
@@ -49,8 +50,7 @@ class Pooled(nn.Module):
         attention_mask: torch.Tensor,
         token_type_ids: torch.Tensor | None,
     ) -> torch.Tensor:
-        segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        hidden = backbone(input_ids=input_ids, attention_mask=attention_mask, **segments).last_hidden_state
+        hidden = last_hidden_state(backbone, input_ids, attention_mask, token_type_ids)
         return pool(hidden, attention_mask, self.pooling)
 
 
@@ -67,9 +67,21 @@ class Classifier(nn.Module):
         attention_mask: torch.Tensor,
         token_type_ids: torch.Tensor | None,
     ) -> torch.Tensor:
-        segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        logits = backbone(input_ids=input_ids, attention_mask=attention_mask, **segments).logits.float()
+        logits = _logits(backbone, input_ids, attention_mask, token_type_ids).float()
         return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+
+
+def _logits(
+    backbone: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    token_type_ids: torch.Tensor | None,
+) -> torch.Tensor:
+    if isinstance(backbone, BertForSequenceClassification) and is_packed(backbone.bert, input_ids):
+        hidden = last_hidden_state(backbone.bert, input_ids, attention_mask, token_type_ids)
+        return backbone.classifier(backbone.bert.pooler(hidden))
+    segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+    return backbone(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
 
 
 def make_readout(config: TwolarConfig) -> nn.Module:

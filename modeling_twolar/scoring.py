@@ -11,11 +11,13 @@ from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 from .inputs import require_pairs, require_passages, require_positive
 from .lengths import own_tokens, position_limit
+from .packed_bert import can_be_packed
 from .prompt_tokenizer import load_tokenizer
 
 TOKENIZER_BATCH = 1024
 LONG_WORK = 2000
-PADDED_BATCH_TOKENS = 4096
+PADDED_BATCH_TOKENS = 1024
+PACKED_BATCH_TOKENS = 4096
 FULL_BATCH_TOKENS = 16384
 
 Pair = tuple[str, str]
@@ -47,9 +49,11 @@ class RerankingModel(PreTrainedModel):
 
     @property
     def _batch_tokens(self) -> int:
-        """Large where a batch is packed without padding (T5 on a CPU) or has a GPU to fill."""
-        is_packed = self.config.readout == "decoder_step"
-        return FULL_BATCH_TOKENS if is_packed or self.device.type != "cpu" else PADDED_BATCH_TOKENS
+        """Large where a batch is packed without padding or has a GPU to fill; a padded one fits the cache."""
+        if self.config.readout == "decoder_step" or self.device.type != "cpu":
+            return FULL_BATCH_TOKENS
+        body = getattr(self.backbone, "base_model", None)
+        return PACKED_BATCH_TOKENS if can_be_packed(body) else PADDED_BATCH_TOKENS
 
     @torch.inference_mode()
     def score(

@@ -33,10 +33,10 @@ def test_an_int8_layer_equals_its_float_layer_up_to_rounding(bias):
 
 
 def test_rows_are_rounded_within_their_own_range():
-    rows = torch.tensor([[0.0, 1.0, 2.55], [-100.0, 0.0, 155.0], [0.5, 0.5, 0.5]])
+    rows = torch.tensor([[0.0, 1.0, 2.55], [-100.0, 0.0, 155.0], [0.5, 0.5, 0.5], [0.0, 0.0, 0.0]])
     quantized, step, smallest = quantized_rows(rows.clone())
     assert (quantized * step + smallest - rows).abs().le(step / 2 + 1e-6).all()
-    assert smallest.flatten().tolist() == [0.0, -100.0, 0.5]
+    assert smallest.flatten().tolist() == [0.0, -100.0, 0.5, 0.0]
 
 
 def test_int8_keeps_the_order_of_a_trained_model(minilm):

@@ -1,0 +1,100 @@
+"""BERT and RoBERTa on a CPU: real tokens only, laid end to end; attention looks at one text at a time.
+
+Exact up to rounding. The memory that layers write to is taken once, not in every layer.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn.functional import layer_norm
+from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaModel
+
+from .lengths import first_position
+from .packed_attention import attention_by_text, is_plain, scores_alone, slices
+from .quantization import Int8Linear
+
+PACKED = (BertModel, RobertaModel, XLMRobertaModel)
+# Rows that all layers work on at a time: more fall out of the cache, fewer read the weights too often.
+ROWS = 1024
+
+
+def last_hidden_state(
+    backbone: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    token_type_ids: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The backbone's hidden states, (batch, length, hidden_size), padding behind; packed where that is faster.
+
+    Of padding they are zeros where packed, else the backbone's.
+    """
+    if is_packed(backbone, input_ids):
+        return _packed(backbone, input_ids, attention_mask.bool(), token_type_ids)
+    segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+    return backbone(input_ids=input_ids, attention_mask=attention_mask, **segments).last_hidden_state
+
+
+def is_packed(backbone: PreTrainedModel, input_ids: torch.Tensor) -> bool:
+    """Whether this backbone, here and now, is run over real tokens only: a BERT's scoring in float32 on a CPU."""
+    fits = scores_alone(input_ids, backbone.training) and backbone.dtype == torch.float32
+    return fits and can_be_packed(backbone)
+
+
+def can_be_packed(backbone: nn.Module) -> bool:
+    """Whether this module has the layers of a BERT, and no adapter around them."""
+    return type(backbone) in PACKED and not cast(Any, backbone).config.is_decoder and is_plain(backbone)
+
+
+def _packed(
+    backbone: PreTrainedModel, input_ids: torch.Tensor, real: torch.Tensor, segments: torch.Tensor | None
+) -> torch.Tensor:
+    positions = real.long().cumsum(dim=1) - 1 + first_position(backbone)
+    segments = torch.zeros_like(input_ids) if segments is None else segments
+    ids, kinds, places = (tensor[real][None] for tensor in (input_ids, segments, positions))
+    rows = backbone.embeddings(input_ids=ids, token_type_ids=kinds, position_ids=places)[0]
+    lengths = [length for length in real.sum(dim=1).tolist() if length]
+    for own, own_lengths in slices(rows, lengths, ROWS):
+        _encode(backbone, own, own_lengths)
+    hidden = rows.new_zeros(*real.shape, rows.shape[1])
+    hidden[real] = rows
+    return hidden
+
+
+def _encode(backbone: PreTrainedModel, hidden: torch.Tensor, lengths: list[int]) -> None:
+    """Turn the embeddings (tokens, hidden_size) into the backbone's output, in their own memory."""
+    size, heads = hidden.shape[1], backbone.config.num_attention_heads
+    wide = hidden.new_empty(len(hidden), max(3 * size, backbone.config.intermediate_size))
+    projected, mixed, added = wide[:, : 3 * size], torch.empty_like(hidden), torch.empty_like(hidden)
+    texts = list(
+        attention_by_text(projected.split(size, dim=1), mixed, heads, lengths, scale=(size // heads) ** -0.5)
+    )
+    for layer in backbone.encoder.layer:
+        itself, output = layer.attention.self, layer.attention.output
+        if isinstance(itself.query, Int8Linear):
+            itself.merged(hidden, projected)
+        else:
+            for linear, out in zip(
+                (itself.query, itself.key, itself.value), projected.split(size, dim=1), strict=True
+            ):
+                _project(linear, hidden, out)
+        for text in texts:
+            text.attend()
+        _add_and_normalise(output, mixed, hidden, added)
+        inner = wide[:, : layer.intermediate.dense.out_features]
+        _project(layer.intermediate.dense, hidden, inner)
+        _add_and_normalise(layer.output, layer.intermediate.intermediate_act_fn(inner), hidden, added)
+
+
+def _project(linear: nn.Module, hidden: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """`hidden` through `linear`, written into `out`."""
+    if isinstance(linear, nn.Linear):
+        return torch.addmm(linear.bias, hidden, linear.weight.T, out=out)
+    return cast(Int8Linear, linear)(hidden, out)
+
+
+def _add_and_normalise(output: Any, rows: torch.Tensor, hidden: torch.Tensor, room: torch.Tensor) -> None:
+    """Add `rows` through the sublayer's last product to `hidden`, and normalise it."""
+    norm = output.LayerNorm
+    room = _project(output.dense, rows, room).add_(hidden)
+    hidden.copy_(layer_norm(room, norm.normalized_shape, norm.weight, norm.bias, norm.eps))
