@@ -18,6 +18,8 @@ class TwolarConfig(PretrainedConfig):
         score_strategy: `difference` (TWOLAR), `softmax` (monoT5) or `extra_id` (RankT5).
         readout: which vector of the backbone the head sees; see `readouts.py`.
         head_scale: factor on that vector; d_model ** -0.5 for T5 v1.0, whose output embeddings are tied.
+        score_temperature, score_shift: a relevance from 0 to 1 is sigmoid((score - shift) / temperature); fitted by
+            `python -m training.calibrate`.
         pooling, late_interaction, query_frame, passage_frame: of the readout `bi_encoder`; see `bi_encoder.py`.
     """
 
@@ -34,6 +36,8 @@ class TwolarConfig(PretrainedConfig):
         late_interaction: bool = True,
         query_frame: Sequence[int] = (1, 1),
         passage_frame: Sequence[int] = (1, 1),
+        score_temperature: float = 1.0,
+        score_shift: float = 0.0,
         **kwargs: Any,
     ) -> None:
         if isinstance(backbone_config, dict):
@@ -44,6 +48,8 @@ class TwolarConfig(PretrainedConfig):
             raise ValueError(f"readout {readout!r} is not one of {', '.join(READOUTS)}")
         if pooling not in POOLINGS:
             raise ValueError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
+        if not score_temperature > 0:
+            raise ValueError(f"score_temperature {score_temperature} is not above 0")
         self.backbone_config = backbone_config
         self.score_strategy = score_strategy
         self.readout = readout
@@ -52,5 +58,7 @@ class TwolarConfig(PretrainedConfig):
         self.late_interaction = late_interaction
         self.query_frame = list(query_frame)
         self.passage_frame = list(passage_frame)
+        self.score_temperature = score_temperature
+        self.score_shift = score_shift
         kwargs.setdefault("num_labels", 1)
         super().__init__(**kwargs)

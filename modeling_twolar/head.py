@@ -27,7 +27,8 @@ class ScoringHead(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores, (batch,) float32, of hidden vectors (batch, hidden_size): higher is more relevant."""
-        logits = (self.scale * hidden.float()) @ self.weight.float().T
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits = (self.scale * hidden.float()) @ self.weight.float().T
         if self.score_strategy == "extra_id":
             return logits[:, 0]
         difference = logits[:, TRUE] - logits[:, FALSE]

@@ -52,7 +52,7 @@ def _packed(
     positions = real.long().cumsum(dim=1) - 1 + first_position(backbone)
     segments = torch.zeros_like(input_ids) if segments is None else segments
     ids, kinds, places = (tensor[real][None] for tensor in (input_ids, segments, positions))
-    rows = backbone.embeddings(input_ids=ids, token_type_ids=kinds, position_ids=places)[0]
+    rows = cast(Any, backbone).embeddings(input_ids=ids, token_type_ids=kinds, position_ids=places)[0]
     lengths = [length for length in real.sum(dim=1).tolist() if length]
     for own, own_lengths in slices(rows, lengths, ROWS):
         _encode(backbone, own, own_lengths)
@@ -69,7 +69,7 @@ def _encode(backbone: PreTrainedModel, hidden: torch.Tensor, lengths: list[int])
     texts = list(
         attention_by_text(projected.split(size, dim=1), mixed, heads, lengths, scale=(size // heads) ** -0.5)
     )
-    for layer in backbone.encoder.layer:
+    for layer in cast(Any, backbone).encoder.layer:
         itself, output = layer.attention.self, layer.attention.output
         if isinstance(itself.query, Int8Linear):
             itself.merged(hidden, projected)

@@ -154,7 +154,11 @@ def kept_tokens(prompt: Prompt, offsets: Sequence[tuple[int, int]], max_length: 
     return [token for token in range(len(offsets)) if token not in dropped]
 
 
-def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a TWOLAR checkpoint, by this code and not by that which lies beside it."""
-    is_prompt = get_tokenizer_config(name_or_path).get("tokenizer_class") == PromptTokenizer.__name__
-    return (PromptTokenizer if is_prompt else PreTrainedTokenizerFast).from_pretrained(name_or_path)
+def load_tokenizer(name_or_path: str, **place: Any) -> PreTrainedTokenizerBase:
+    """The tokenizer of a TWOLAR checkpoint, by this code and not by that which lies beside it.
+
+    `place`: `revision`, `subfolder` and `token`, where the weights were loaded with them.
+    """
+    declared = get_tokenizer_config(name_or_path, **place).get("tokenizer_class")
+    kind = PromptTokenizer if declared == PromptTokenizer.__name__ else PreTrainedTokenizerFast
+    return kind.from_pretrained(name_or_path, **place)

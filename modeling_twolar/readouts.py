@@ -29,7 +29,7 @@ class DecoderStep(nn.Module):
     ) -> torch.Tensor:
         if scores_alone(input_ids, self.training) and is_plain(backbone):
             return first_decoder_step(cast(T5Model, backbone), input_ids, attention_mask)
-        start = input_ids.new_full((len(input_ids), 1), backbone.config.decoder_start_token_id)
+        start = torch.full_like(input_ids[:, :1], backbone.config.decoder_start_token_id)
         output = backbone(
             input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=start, use_cache=False
         )
@@ -79,7 +79,7 @@ def _logits(
 ) -> torch.Tensor:
     if isinstance(backbone, BertForSequenceClassification) and is_packed(backbone.bert, input_ids):
         hidden = last_hidden_state(backbone.bert, input_ids, attention_mask, token_type_ids)
-        return backbone.classifier(backbone.bert.pooler(hidden))
+        return backbone.classifier(cast(nn.Module, backbone.bert.pooler)(hidden))
     segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
     return backbone(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
 

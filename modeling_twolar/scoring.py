@@ -1,8 +1,9 @@
 """Scoring and ranking: length-sorted batches of about equal token counts, order restored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypedDict
+from types import MappingProxyType
+from typing import Any, TypedDict, cast
 
 import torch
 from torch import nn
@@ -13,12 +14,15 @@ from .inputs import require_pairs, require_passages, require_positive
 from .lengths import own_tokens, position_limit
 from .packed_bert import can_be_packed
 from .prompt_tokenizer import load_tokenizer
+from .windows import best_of_each, windows
 
 TOKENIZER_BATCH = 1024
 LONG_WORK = 2000
 PADDED_BATCH_TOKENS = 1024
 PACKED_BATCH_TOKENS = 4096
 FULL_BATCH_TOKENS = 16384
+
+TOKENIZER_PLACE = ("revision", "subfolder", "token")
 
 Pair = tuple[str, str]
 
@@ -35,12 +39,22 @@ class RerankingModel(PreTrainedModel):
     """`score` and `rank` for a model whose `forward` gives `logits` (batch, 1)."""
 
     _tokenizer: PreTrainedTokenizerBase | None = None
+    # How the weights were loaded, from the Hub or a folder in one: the tokenizer is there too.
+    _place: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers; the tokenizer then comes from the same `revision` and `subfolder`, by this `token`."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model._place = {name: kwargs[name] for name in TOKENIZER_PLACE if kwargs.get(name)}
+        return loaded
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer that holds the prompt; read from the checkpoint's folder at first use."""
         if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(self.config._name_or_path)
+            self._tokenizer = load_tokenizer(self.config._name_or_path, **self._place)
         return self._tokenizer
 
     @tokenizer.setter
@@ -52,8 +66,8 @@ class RerankingModel(PreTrainedModel):
         """Large where a batch is packed without padding or has a GPU to fill; a padded one fits the cache."""
         if self.config.readout == "decoder_step" or self.device.type != "cpu":
             return FULL_BATCH_TOKENS
-        body = getattr(self.backbone, "base_model", None)
-        return PACKED_BATCH_TOKENS if can_be_packed(body) else PADDED_BATCH_TOKENS
+        backbone = cast(PreTrainedModel, self.backbone)
+        return PACKED_BATCH_TOKENS if can_be_packed(backbone.base_model) else PADDED_BATCH_TOKENS
 
     @torch.inference_mode()
     def score(
@@ -93,6 +107,10 @@ class RerankingModel(PreTrainedModel):
         _require_finite(scores, pairs)
         return scores
 
+    def relevance(self, scores: torch.Tensor) -> torch.Tensor:
+        """Scores as numbers from 0 to 1 in the same order: how likely relevant, where the checkpoint is calibrated."""
+        return ((scores.double() - self.config.score_shift) / self.config.score_temperature).sigmoid()
+
     def rank(
         self,
         query: str,
@@ -101,22 +119,29 @@ class RerankingModel(PreTrainedModel):
         return_documents: bool = False,
         batch_tokens: int | None = None,
         show_progress_bar: bool | None = None,
+        max_passage_tokens: int | None = None,
     ) -> list[RankedPassage]:
         """The passages from most to least relevant; ties keep the order given.
 
         Args:
             top_k: only the best so many.
             return_documents: add each passage's `text`.
+            max_passage_tokens: a longer passage is scored in windows of so many tokens, and has the score of the
+                best; see `windows.py`. Default: it is cut at the tokenizer's length.
 
         Raises:
             ValueError: as for `score`; for a `top_k` below 1, and for one text in place of a list.
         """
         require_passages(passages)
         require_positive("top_k", top_k)
-        scores = self.score(
-            [(query, passage) for passage in passages], batch_tokens, show_progress_bar=show_progress_bar
-        )
-        found = ranking(scores, top_k)
+        require_positive("max_passage_tokens", max_passage_tokens)
+        parts = [
+            windows(passage, self.tokenizer, max_passage_tokens) if max_passage_tokens else [passage]
+            for passage in passages
+        ]
+        pairs = [(query, part) for own in parts for part in own]
+        scores = self.score(pairs, batch_tokens, show_progress_bar=show_progress_bar)
+        found = ranking(best_of_each(scores, [len(own) for own in parts]), top_k)
         if return_documents:
             for ranked in found:
                 ranked["text"] = passages[ranked["corpus_id"]]

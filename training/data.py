@@ -46,6 +46,19 @@ def load_rankings(arguments: DataArguments, seed: int) -> tuple[Dataset, Dataset
     return _some_queries(train, arguments.max_train_samples, seed), held_out
 
 
+def load_split(name: str, split: str, max_queries: int) -> Dataset:
+    """The first `max_queries` rankings of a split.
+
+    Raises:
+        InputError: for a dataset that cannot be read, or lacks a column or the split.
+    """
+    splits = _load(name)
+    if split not in splits or not len(splits[split]):
+        raise InputError(f"{name} has no split {split!r}, only {', '.join(splits)}; name one with --split")
+    _check_columns(splits[split], name)
+    return splits[split].select(range(min(max_queries, len(splits[split]))))
+
+
 def refuse_unreadable(rankings: Dataset, loss: WeightedLoss, stage: Stage) -> None:
     """Check, before anything is trained, that the rankings have what the loss reads.
 

@@ -142,3 +142,19 @@ def test_a_start_makes_no_backbone_of_random_weights(tiny_t5, tmp_path, monkeypa
     for model in models:
         TwolarForReranking(model.config)
     assert made_on == ["meta", "cpu", "cpu", "cpu"]
+
+
+def test_the_tokenizer_comes_from_the_weights_subfolder(tiny_t5, tmp_path):
+    model = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu"))
+    model.save_pretrained(tmp_path / "inner")
+    loaded = TwolarForReranking.from_pretrained(tmp_path, subfolder="inner")
+    assert loaded.tokenizer.get_vocab() == model.tokenizer.get_vocab()
+    assert loaded.score([("red", "Mars")]) == model.score([("red", "Mars")])
+
+
+def test_logits_stay_float32_under_autocast(tiny_t5):
+    model = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu"))
+    batch = model.tokenizer(["red"], ["Mars"], return_tensors="pt")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(**batch).logits
+    assert logits.dtype == torch.float32

@@ -1,5 +1,6 @@
 """The score equals what the paper's formulas give over the plain transformers model."""
 
+import math
 import random
 
 import pytest
@@ -11,6 +12,7 @@ from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from modeling_twolar import TwolarForReranking
 from modeling_twolar.scoring import shortened
+from modeling_twolar.windows import windows
 from retrieval.model_files import model_path
 from tests.conftest import PLANETS
 
@@ -172,3 +174,17 @@ def test_truncation_never_loses_the_prompts_end(tiny_t5, query, passage, max_len
     end = tokenizer("", "")["input_ids"][-2:]
     assert len(ids) == min(max_length, len(whole))
     assert ids[-2:] == end == whole[-2:]
+
+
+def test_a_long_passage_has_the_score_of_its_best_window(tiny_t5):
+    model = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu"))
+    long = " ".join(text for _, text in PLANETS)
+    cut = windows(long, model.tokenizer, 12)
+    count = len(model.tokenizer(long, add_special_tokens=False)["input_ids"])
+    assert len(cut) == math.ceil((count - 12) / 6) + 1 and long.endswith(cut[-1]) and long.startswith(cut[0])
+    assert all(len(model.tokenizer(own, add_special_tokens=False)["input_ids"]) <= 13 for own in cut)
+    found = model.rank("red planet", ["Mars", long, ""], max_passage_tokens=12)
+    scores = {row["corpus_id"]: row["score"] for row in found}
+    best = model.score([("red planet", own) for own in cut]).max().item()
+    assert scores[1] == pytest.approx(best, abs=1e-4)
+    assert model.rank("red planet", [], max_passage_tokens=12) == []
