@@ -30,7 +30,7 @@ def twin(model: TwolarForReranking) -> PreTrainedModel | None:
     with torch.device("meta"):
         plain = AutoModelForSequenceClassification.from_config(config, dtype=model.dtype)
     setattr(plain, plain.base_model_prefix, model.backbone)
-    weight = model.head.weight.detach()
+    weight = cast(torch.Tensor, model.head.weight).detach()
     row = model.config.head_scale * (weight[TRUE] - weight[FALSE])
     cast(Any, plain).score.weight = torch.nn.Parameter(row[None].clone())
     return plain.eval()
