@@ -26,8 +26,18 @@ class Reranker(Protocol):
     def score(self, pairs: Sequence[Pair], *, show_progress_bar: bool | None = None) -> "torch.Tensor":
         """(num_pairs,) float32 scores of (query, passage) pairs; higher is more relevant."""
 
+    def relevance(self, scores: "torch.Tensor") -> "torch.Tensor":
+        """(num_pairs,) scores as numbers from 0 to 1, in the same order."""
+
     def quantize(self) -> "Reranker":
         """The same checkpoint with int8 matrix products."""
+
+
+def relevance_of(model: Reranker, scores: Sequence[float]) -> list[float]:
+    """A checkpoint's scores as numbers from 0 to 1."""
+    import torch
+
+    return model.relevance(torch.tensor(scores)).tolist()
 
 
 @dataclass(frozen=True)

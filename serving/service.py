@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException
 
-from serving.checkpoints import Reranker
+from serving.checkpoints import Reranker, relevance_of
 from serving.scorer import CannotScore, Scorer, ScoringEnded
 from serving.shapes import Answer, RerankRequest, answer
 
@@ -42,17 +42,18 @@ class RerankService:
                 where too many wait or the service ends.
         """
         name = self._checked(request)
+        model = self._checkpoints[name]
         self.waiting += 1
         try:
-            scored = await asyncio.wrap_future(
-                self._scorer.submit(self._checkpoints[name], request.query, request.passages)
-            )
+            scored = await asyncio.wrap_future(self._scorer.submit(model, request.query, request.passages))
         except CannotScore as error:
             raise HTTPException(500, f"{name} cannot score this request: {error}") from error
         except ScoringEnded as error:
             raise HTTPException(503, "the service ends; ask another", RETRY_AFTER) from error
         finally:
             self.waiting -= 1
+        if request.wants_relevance:
+            scored = scored._replace(scores=relevance_of(model, scored.scores))
         return answer(request, scored, name)
 
     def _checked(self, request: RerankRequest) -> str:

@@ -8,7 +8,6 @@
 """
 
 import json
-import math
 import uuid
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NotRequired
@@ -80,7 +79,8 @@ class RerankRequest(BaseModel):
     return_documents: bool | None = Field(None, description="Repeat the documents in the answer.")
     return_text: bool | None = Field(None, description="TEI's word for return_documents.")
     raw_scores: bool | None = Field(
-        None, description="False: scores from 0 to 1, by a sigmoid. TEI's are so by default, others are not."
+        None,
+        description="False: scores from 0 to 1, as the checkpoint is calibrated. TEI's default, and no other's.",
     )
     truncation: bool | None = Field(None, description="Voyage's; long documents are always cut.")
 
@@ -110,6 +110,11 @@ class RerankRequest(BaseModel):
         if self.texts is not None:
             return "tei"
         return "voyage" if self.top_k is not None or self.truncation is not None else "cohere"
+
+    @property
+    def wants_relevance(self) -> bool:
+        """Whether its scores are to lie between 0 and 1."""
+        return self.shape == "tei" if self.raw_scores is None else not self.raw_scores
 
 
 def _passage(document: str | dict[str, JsonValue], index: int, fields: Sequence[str]) -> str:
@@ -178,11 +183,9 @@ def answer(request: RerankRequest, scored: Scored, model: str) -> Answer:
     """The ranking, in the shape of the request; `model`: the checkpoint's served name."""
     best = sorted(range(len(scored.scores)), key=lambda index: -scored.scores[index])
     best = best[: min(request.top_n or len(best), request.top_k or len(best))]
-    raw = request.shape != "tei" if request.raw_scores is None else request.raw_scores
-    values = scored.scores if raw else [_sigmoid(score) for score in scored.scores]
     if request.shape == "tei":
-        return [_tei_result(request, index, values[index]) for index in best]
-    results = [_result(request, index, values[index]) for index in best]
+        return [_tei_result(request, index, scored.scores[index]) for index in best]
+    results = [_result(request, index, scored.scores[index]) for index in best]
     usage = Usage(total_tokens=scored.num_tokens)
     if request.shape == "voyage":
         return VoyageAnswer(object="list", data=results, model=model, usage=usage)
@@ -203,7 +206,3 @@ def _tei_result(request: RerankRequest, index: int, score: float) -> TeiResult:
     if request.return_documents or request.return_text:
         result["text"] = request.passages[index]
     return result
-
-
-def _sigmoid(score: float) -> float:
-    return 1 / (1 + math.exp(-score)) if score >= 0 else math.exp(score) / (1 + math.exp(score))

@@ -38,7 +38,8 @@ HEAVY = {
 }  # fmt: skip
 COMMANDS = (
     "dataset_builder.__main__", "evaluation.__main__", "evaluation.ablations.__main__", "model_cards.publish",
-    "model_cards.readme", "serving.__main__", "serving.mcp", "train_hf", "training.cross_validation.__main__",
+    "model_cards.readme", "serving.__main__", "serving.export", "serving.mcp", "train_hf",
+    "training.calibrate", "training.cross_validation.__main__",
 )  # fmt: skip
 
 

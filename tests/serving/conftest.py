@@ -50,6 +50,9 @@ class Words:
         found = [sum(word in query.split() for word in passage.split()) for query, passage in pairs]
         return torch.tensor(found, dtype=torch.float32)
 
+    def relevance(self, scores):
+        return ((scores.double() - 1) / 2).sigmoid()
+
 
 class InThisProcess(TestClient):
     """A client of the service in this process. `models`: the stand-ins that it serves."""

@@ -67,7 +67,7 @@ def test_tei_gets_a_bare_list_and_scores_from_0_to_1_unless_it_asks_for_raw_ones
         (2, "a planet"),
     ]
     assert [entry["score"] for entry in answer] == pytest.approx(
-        [1 / (1 + math.exp(-score)) for score in (2, 1, 1)]
+        [1 / (1 + math.exp(-(score - 1) / 2)) for score in (2, 1, 1)]
     )
     raw = ask(query=QUERY, texts=DOCUMENTS, raw_scores=True).json()
     assert raw == [{"index": 1, "score": 2.0}, {"index": 0, "score": 1.0}, {"index": 2, "score": 1.0}]
@@ -75,7 +75,7 @@ def test_tei_gets_a_bare_list_and_scores_from_0_to_1_unless_it_asks_for_raw_ones
 
 def test_scores_from_0_to_1_on_request_in_every_shape(ask):
     (result,) = ask(query=QUERY, documents=["x"], raw_scores=False).json()["results"]
-    assert result["relevance_score"] == 0.5
+    assert result["relevance_score"] == pytest.approx(1 / (1 + math.exp(0.5)))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from retrieval.errors import InputError
 from retrieval.model_files import model_path
 from tests.command_line import run_module
 from tests.conftest import PLANETS
-from training.calibrate import fit, table
+from training.calibration import fit, table
 
 
 def drawn(temperature, shift):
