@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from retrieval.provenance import provenance
 from retrieval.text_file import write_text
 
 MANIFEST, USERS, LOCK = "manifest.json", "users", ".lock"
+# Between a part's key and a task's number, in the name of its lock.
+OF_TASK = ".task-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,19 @@ class Artifacts:
             _note_user(folder, link.parent)
             _lead(link, folder / link.name)
 
+    def contribute(self, recipe: Recipe, link: Path, task: int, work: Callable[[Path], None]) -> None:
+        """Let one of several tasks do its share of a part that is still to be made: `work` is given the path that the
+        part will have."""
+        folder = self.root / recipe.key
+        with self._alone(f"{recipe.key}{OF_TASK}{task}"):
+            if not link.exists() and not (folder / MANIFEST).is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                work(folder / link.name)
+
+    def is_made(self, recipe: Recipe) -> bool:
+        """Whether the part is there, whole."""
+        return (self.root / recipe.key / MANIFEST).is_file()
+
     def publish(self, recipe: Recipe, paths: Sequence[Path]) -> None:
         """Let other builds have what a build has made in its own folder, if all of it is there: files that are never
         written to again."""
@@ -110,9 +125,11 @@ class Artifacts:
         return [each for each in self.listed() if not each.used_by and self._delete(each.key)]
 
     def _delete(self, key: str) -> bool:
-        lock = FileLock(self.root / f"{key}{LOCK}")
+        locks = {self.root / f"{key}{LOCK}", *self.root.glob(f"{key}{OF_TASK}*{LOCK}")}
         try:
-            with lock.acquire(timeout=0):
+            with ExitStack() as held:
+                for path in sorted(locks):
+                    held.enter_context(FileLock(path).acquire(timeout=0))
                 unused = not _read(self.root / key).used_by
                 if unused:
                     shutil.rmtree(self.root / key)
@@ -153,6 +170,18 @@ class BuildParts:
         recipe = self.recipes.get(name)
         part = self.artifacts.root / recipe.key if recipe else None
         return part / link.name if part and (part / MANIFEST).is_file() else None
+
+    def contribute(self, name: str, link: Path, task: int, work: Callable[[Path], None]) -> None:
+        """See `Artifacts.contribute`."""
+        self.artifacts.contribute(self.recipes[name], link, task, work)
+
+    def path(self, name: str, link: Path) -> Path:
+        """Where the part lies, or will lie, to which `link` leads."""
+        return self.artifacts.root / self.recipes[name].key / link.name
+
+    def is_made(self, name: str) -> bool:
+        """See `Artifacts.is_made`."""
+        return self.artifacts.is_made(self.recipes[name])
 
     def note_links(self, folder: Path) -> None:
         """Note anew what the links in a build's folder lead to: it may have been moved."""

@@ -36,4 +36,5 @@ def stage_progress(folder: BuildFolder, settings: BuildSettings) -> list[StagePr
     return [
         StageProgress(name, folder.logs(name).is_dir(), sum(path.exists() for path in paths), len(paths))
         for name, paths in marks.items()
+        if paths
     ]

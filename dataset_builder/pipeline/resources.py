@@ -6,7 +6,7 @@ from math import ceil
 from dataset_builder.build.execution import Execution
 from dataset_builder.build.settings import LLM_QUERY, BuildSettings
 from dataset_builder.language_models.access import TeacherAccess
-from dataset_builder.pools.methods import encoders_of_methods, models_of_methods
+from dataset_builder.pools.methods import models_of_methods
 from dataset_builder.queries.drawing import models_of_queries, query_writer
 from dataset_builder.teacher_name import FUSION, RETRIEVER
 from dataset_builder.teachers.choice import teachers_of
@@ -30,9 +30,14 @@ class Resources:
 LIGHT = Resources(memory=2)
 
 
-def indexing(settings: BuildSettings, execution: Execution) -> Resources:
-    """Of encoding and indexing the passages."""
-    return _heavy(execution, runs_models=bool(encoders_of_methods(settings)))
+def encoding(execution: Execution) -> Resources:
+    """Of a model that encodes passages."""
+    return _heavy(execution, runs_models=True)
+
+
+def indexing(execution: Execution) -> Resources:
+    """Of putting what is encoded, or the passages themselves, into an index."""
+    return _heavy(execution, runs_models=False)
 
 
 def querying(settings: BuildSettings, access: TeacherAccess, execution: Execution) -> Resources:

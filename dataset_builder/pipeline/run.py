@@ -18,6 +18,7 @@ from dataset_builder.pipeline.stage import Stage
 from dataset_builder.pipeline.stages import (
     STAGES,
     DrawQueries,
+    EncodePassages,
     FillPools,
     IndexPassages,
     LabelPools,
@@ -84,7 +85,8 @@ def _run_stages(
         print(describe_plan(folder, settings, parts))
     parts.note_links(folder.build)
     parts.adopt(DRAWN, folder.drawn)
-    for number, stage_type in enumerate(STAGES, start=1):
+    stages = [stage for stage in STAGES if stage.marks(folder, settings)]
+    for number, stage_type in enumerate(stages, start=1):
         stage = stage_type(folder, settings, access, parts)
         if (
             dry_run
@@ -106,10 +108,10 @@ def _run_stages(
             print(estimate_labelling(folder, settings, access))
             return
         if stage.is_done:
-            print(f"[{number}/{len(STAGES)}] {stage.name}: done before, reused", flush=True)
+            print(f"[{number}/{len(stages)}] {stage.name}: done before, reused", flush=True)
             continue
         by = f", by {teacher_column(settings)}" if stage_type is LabelPools else ""
-        print(f"[{number}/{len(STAGES)}] {stage.name}{by}", flush=True)
+        print(f"[{number}/{len(stages)}] {stage.name}{by}", flush=True)
         if stage_type is LabelPools and judged.judged and execution.executor != SLURM:
             print(judge_teacher(folder, settings, access, judged), flush=True)
         executor = open_executor(execution, stage, executor)
@@ -126,6 +128,6 @@ def _run(executor: PipelineExecutor, stage: type[Stage]) -> None:
     try:
         executor.run()
     except InputError as error:
-        if stage in (StorePassages, IndexPassages) or isinstance(error, TooFewQueries):
+        if stage in (StorePassages, EncodePassages, IndexPassages) or isinstance(error, TooFewQueries):
             raise Refused(str(error)) from error
         raise

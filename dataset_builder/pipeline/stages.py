@@ -1,5 +1,6 @@
 """The stages of a build, each of which reads one kind of file and writes the next."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -21,10 +22,17 @@ from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.pipeline.recipes import DRAWN, PASSAGES
-from dataset_builder.pipeline.resources import Resources, indexing, labelling, pooling, querying
+from dataset_builder.pipeline.resources import Resources, encoding, indexing, labelling, pooling, querying
 from dataset_builder.pipeline.stage import ShardedStage, Stage
 from dataset_builder.pools.filling import PoolFiller
-from dataset_builder.pools.methods import build_index, check_named_index, index_path, indexes_of_methods
+from dataset_builder.pools.methods import (
+    build_index,
+    check_named_index,
+    encode_share,
+    encoders_of_methods,
+    index_path,
+    indexes_of_methods,
+)
 from dataset_builder.queries.drawing import open_samplers
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher
@@ -34,6 +42,7 @@ from dataset_builder.teachers.opening import open_teacher
 from retrieval.corpus import located_passages, read_corpus
 from retrieval.errors import InputError
 from retrieval.passage_store import DuplicateDocid, PassageStore
+from retrieval.retrievers.encoded_shards import are_encoded, num_shards
 
 # tqdm's own time left takes answers that were there already for this run's pace.
 TIMELESS_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -68,6 +77,46 @@ class StorePassages(Stage):
             ) from duplicate
 
 
+class EncodePassages(Stage):
+    """passage store → the vectors that indexes are made of, in shards that any number of tasks share out."""
+
+    name = "encoding"
+
+    @classmethod
+    def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
+        """The indexes: they hold the vectors in the end."""
+        return [index_path(folder, index) for index in encoders_of_methods(settings)]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether each index, or all that it is made of, is there."""
+        return all(
+            index_path(self.folder, index).exists() or self.parts.is_made(index) or self._is_encoded(index)
+            for index in encoders_of_methods(self.settings)
+        )
+
+    @property
+    def max_tasks(self) -> int:
+        """As many as there are shards, where that is known already."""
+        return (
+            num_shards(PassageStore(self.folder.passages)) if self.folder.passages.exists() else sys.maxsize
+        )
+
+    def resources(self, execution: Execution) -> Resources:
+        """Memory for a model, and a GPU."""
+        return encoding(execution)
+
+    def work(self, rank: int, world_size: int) -> None:
+        """Encode this task's shards of each index."""
+        for index in encoders_of_methods(self.settings):
+            encode = partial(encode_share, index, self.folder, self.settings, rank, world_size)
+            self.parts.contribute(index, index_path(self.folder, index), rank, encode)
+
+    def _is_encoded(self, index: str) -> bool:
+        path = self.parts.path(index, index_path(self.folder, index))
+        return self.folder.passages.exists() and are_encoded(PassageStore(self.folder.passages), path)
+
+
 class IndexPassages(Stage):
     """passage store → the indexes that the retrieval methods search."""
 
@@ -80,8 +129,8 @@ class IndexPassages(Stage):
         return [*own, folder.indexes]
 
     def resources(self, execution: Execution) -> Resources:
-        """Memory for the index, and a GPU where a model encodes."""
-        return indexing(self.settings, execution)
+        """Memory for the index."""
+        return indexing(execution)
 
     def work(self, rank: int, world_size: int) -> None:
         """Index every passage, but for the indexes that another build has made."""
@@ -205,6 +254,7 @@ class WriteDataset(Stage):
 
 STAGES: tuple[type[Stage], ...] = (
     StorePassages,
+    EncodePassages,
     IndexPassages,
     DrawQueries,
     FillPools,

@@ -19,11 +19,12 @@ from retrieval.retrievers.dense import (
     Encoder,
     build_faiss_index,
     cosine_encoder,
+    dense_shards,
     dragon_encoder,
 )
 from retrieval.retrievers.lucene import BM25, BM25RM3, build_lucene_index, locate_index
 from retrieval.retrievers.reranked import BM25Reranked, MonoT5, PairScorer
-from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder
+from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder, splade_shards
 
 LUCENE, SPLADE, DRAGON, MINILM = "lucene", "splade", "dragon", "minilm"
 
@@ -99,6 +100,22 @@ def indexes_of_methods(settings: BuildSettings) -> list[str]:
 def index_path(folder: BuildFolder, index: str) -> Path:
     """Where a build has the index of this name."""
     return {LUCENE: folder.lucene, SPLADE: folder.splade}.get(index, folder.faiss(index))
+
+
+def encode_share(
+    index: str, folder: BuildFolder, settings: BuildSettings, rank: int, world_size: int, path: Path
+) -> None:
+    """Encode the shards of task `rank` that the index of this name is to be made of, at `path`.
+
+    Raises:
+        InputError: for an index that this machine has no room for.
+    """
+    passages = PassageStore(folder.passages)
+    if index == SPLADE:
+        splade_shards(passages, splade_encoder(settings.splade), path).encode_missing(rank, world_size)
+    else:
+        shards = dense_shards(passages, _encoder(index, settings), path, settings.faiss_index)
+        shards.encode_missing(rank, world_size)
 
 
 def build_index(index: str, folder: BuildFolder, settings: BuildSettings, path: Path) -> None:

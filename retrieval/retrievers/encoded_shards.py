@@ -80,6 +80,17 @@ class EncodedShards(Generic[Vectors]):
         return self.folder / f"{first:09d}-{self._last(first):09d}{self.format.suffix}"
 
 
+def num_shards(passages: PassageStore) -> int:
+    """Among how many workers the encoding can be shared out."""
+    return -(-len(passages) // SHARD_SIZE)
+
+
+def are_encoded(passages: PassageStore, index: Path) -> bool:
+    """Whether all shards are there that `index` is to be made of."""
+    files = shards_folder(index).glob("*")
+    return sum("unfinished" not in path.name for path in files) == num_shards(passages)
+
+
 def shards_folder(index: Path) -> Path:
     """Where the vectors lie that `index` is made of, until it is there."""
     return index.with_name(f"{index.name}.shards")

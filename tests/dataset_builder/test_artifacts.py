@@ -128,6 +128,30 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
     assert parts == {"passages": 2, "minilm": 3, "queries": 4}
 
 
+def test_tasks_share_out_the_encoding_and_encode_each_shard_once(planets, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr("retrieval.retrievers.encoded_shards.SHARD_SIZE", 3)
+    monkeypatch.setattr("dataset_builder.pools.filling.free_models", lambda: None)
+    settings = load_profile(
+        "offline",
+        {
+            "corpus": str(planets), "num_queries": 8, "query_types": ["cropped"], "num_passages": 3,
+            "retrievers": ["minilm"], "teacher": "openai:x", "test_fraction": 0.0,
+        },
+    )  # fmt: skip
+    indexes = []
+    for tasks in (1, 3):
+        folder = BuildFolder(tmp_path / str(tasks))
+        execution = Execution(tasks=tasks, artifacts=str(tmp_path / f"artifacts-{tasks}"))
+        own = dataclasses.replace(settings, output_dir=str(folder.root))
+        build(folder, own, TeacherAccess("http://127.0.0.1:9/v1"), execution, dry_run=True)
+        indexes.append(folder.faiss("minilm").read_bytes())
+        shards = folder.faiss("minilm").resolve().parent.glob("*.shards")
+        assert list(shards) == []
+    assert indexes[0] == indexes[1]
+    # Each build encodes ten passages once, and one to learn the vectors' size: once a task and once for the index.
+    assert encoder.encoded == (10 + 1 + 1) + (10 + 3 + 1)
+
+
 def test_of_two_that_want_a_part_at_once_one_makes_it_and_the_other_waits(tmp_path):
     made = []
 

@@ -14,7 +14,7 @@ from datasets import load_dataset
 from tests.command_line import ROOT, run_module
 from tests.conftest import PLANETS
 
-STAGES = ("passages", "indexes", "queries", "pools", "rankings", "dataset")
+STAGES = ("passages", "encoding", "indexes", "queries", "pools", "rankings", "dataset")
 
 
 def command(corpus, output, *flags):

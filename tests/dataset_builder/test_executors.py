@@ -130,7 +130,8 @@ def test_each_stage_asks_slurm_for_what_it_needs_and_waits_for_the_one_before(su
     # A server is asked for the labels: no GPU. 80 queries have two shards, of which no task takes a part.
     assert asked == [
         ("twolar-passages", "1", "2G", None, "0-0%1"),
-        ("twolar-indexes", "3", "14G", "1", "0-0%1"),
+        ("twolar-encoding", "3", "14G", "1", "0-8%2"),
+        ("twolar-indexes", "3", "14G", None, "0-0%1"),
         ("twolar-queries", "1", "2G", None, "0-0%1"),
         ("twolar-pools", "3", "14G", "1", "0-1%2"),
         ("twolar-rankings", "1", "2G", None, "0-1%2"),
