@@ -28,6 +28,16 @@ from tests.command_line import run_module
 torch.set_num_threads(1)
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
+# Folders whose files take longest begin, so that two processes end together.
+LONGEST_FIRST = (
+    "training",
+    "model_cards",
+    "dataset_builder",
+    "spaces_demo",
+    "evaluation",
+    "serving",
+    "modeling",
+)
 QUERIES = [("q1", "which planet is red"), ("q2", "rings made of ice"), ("q3", "not judged")]
 PLANETS = [
     (
@@ -71,6 +81,14 @@ PLANETS = [
         "The Sun is a star. All planets orbit around the Sun, and its light takes minutes to reach the Earth.",
     ),
 ]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: _place(item.path.parent.name))
+
+
+def _place(folder):
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture
