@@ -72,6 +72,7 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	$(RUN) -m model_cards.readme --check
 
 clean:
 	rm -rf twolar runs

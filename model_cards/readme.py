@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 # The release's figures, without those of every query.
 RESULTS = ROOT / "docs" / "results" / "quickstart.json"
+PLOT = "*-quality_by_latency.png"
 BEGIN, END = "<!-- quickstart: rendered by python -m model_cards.readme -->", "<!-- end of quickstart -->"
 FIRST_STAGE, START, STUDENT, TEACHER = "bm25", "start", "student", "teacher"
 
@@ -56,6 +58,8 @@ def take_over(results: Path) -> None:
     for system in record["systems"].values():
         del system["per_query"]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    (plot,) = (results.parent / "plots").glob(PLOT)
+    shutil.copyfile(plot, RESULTS.with_suffix(".png"))
     write_text(RESULTS, json.dumps(record, indent=2))
 
 
