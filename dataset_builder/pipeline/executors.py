@@ -62,6 +62,14 @@ def open_executor(execution: Execution, stage: Stage, previous: PipelineExecutor
 class LocalExecutor(LocalPipelineExecutor):
     """Tells a task which of the workers it runs in, so that each takes a GPU of its own."""
 
+    def run(self) -> PipelineStats | None:
+        """Run all tasks; with one worker in this process alone: a helper of datatrove's would outlive a kill of it."""
+        if self.workers > 1:
+            return super().run()
+        for rank in range(self.world_size):
+            self._run_for_rank(rank)
+        return None
+
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
         os.environ[LOCAL_RANK_VARIABLE] = str(local_rank)
         return super()._run_for_rank(rank, local_rank, node_rank)

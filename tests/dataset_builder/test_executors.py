@@ -110,7 +110,8 @@ def submitted(planets, tmp_path, monkeypatch):
              "teacher": "openai:x"},
         )  # fmt: skip
         access = TeacherAccess(base_url="http://127.0.0.1:9/v1")
-        build(BuildFolder(tmp_path / "out"), settings, access, Execution(SLURM, partition="cpu", **execution))
+        on_slurm = Execution(SLURM, partition="cpu", artifacts=str(tmp_path / "artifacts"), **execution)
+        build(BuildFolder(tmp_path / "out"), settings, access, on_slurm)
         scripts = sorted((tmp_path / "submitted").iterdir(), key=lambda path: int(path.name))
         # Each stage is followed by a job that merges its statistics.
         return [

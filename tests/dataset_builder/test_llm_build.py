@@ -69,7 +69,7 @@ def test_a_build_says_what_it_will_cost_then_labels_resumes_and_pays_nothing_twi
         assert whole.returncode == 0, whole.stderr
         assert server.stand_in.counts()["answered"] == 22
         again = run(build_command(corpus, output, server, "--concurrency", "1"))
-        assert again.stdout.count("done before, reused") == 6
+        assert again.stdout.count("done before, reused") == 7
         shared = run(
             build_command(corpus, tmp_path / "other", server, "--answers", output / "build" / "answers")
         )
