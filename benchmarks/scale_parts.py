@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, models
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmarks.synthetic_corpus import synthetic_texts
@@ -14,6 +14,7 @@ from retrieval.records import Passage
 from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
 from retrieval.retrievers.lucene import BM25, build_lucene_index
 from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
+from tests.bert_tokenizer import as_bert
 
 # SPLADE's passages have some 120 terms.
 VOCABULARY, TERMS_A_PASSAGE = 8192, 120
@@ -94,16 +95,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     backend = Tokenizer(
         models.WordLevel({piece: index for index, piece in enumerate(pieces)}, unk_token="[UNK]")
     )
-    backend.normalizer, backend.pre_tokenizer = (
-        normalizers.BertNormalizer(),
-        pre_tokenizers.BertPreTokenizer(),
-    )
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    )
+    return as_bert(backend)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def _examples(
             yield RankingExample(
                 query,
                 RETRIEVER,
-                tuple(RetrievedPassage(passages[docid], *places[docid]) for docid in pool),
+                _retrieved(pool, places, passages),
                 teacher_order=tuple(order[docid] for docid in ranked),
                 label_status="ok",
                 teacher=name,
@@ -191,14 +191,21 @@ def _fused_examples(
         ]
         if not views:
             continue
-        pool = [passages[hit.docid] for hit in hits[: wanted.num_passages]]
-        found = tuple(
-            RetrievedPassage(passage, rank, hit.score)
-            for rank, (passage, hit) in enumerate(zip(pool, hits, strict=False), start=1)
+        found = [hit.docid for hit in hits][: wanted.num_passages]
+        pool = [passages[docid] for docid in found]
+        example = RankingExample(
+            _query(query_id, texts, wanted),
+            RETRIEVER,
+            _retrieved(found, _places(first_stage, query_id, found), passages),
         )
-        example = RankingExample(_query(query_id, texts, wanted), RETRIEVER, found)
         answer = together([as_found(view, pool) for view, _ in views], [weight for _, weight in views])
         yield labelled(example, answer, "+".join(name for name, _ in runs))
+
+
+def _retrieved(
+    pool: Sequence[str], places: Mapping[str, tuple[int, float]], passages: Mapping[str, Passage]
+) -> tuple[RetrievedPassage, ...]:
+    return tuple(RetrievedPassage(passages[docid], *places[docid]) for docid in pool)
 
 
 def _query(query_id: str, texts: Mapping[str, str], wanted: Import, suffix: str = "") -> Query:

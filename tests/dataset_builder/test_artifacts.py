@@ -45,6 +45,16 @@ class CountingEncoder:
         )
 
 
+def settings_over(corpus):
+    return load_profile(
+        "offline",
+        {
+            "corpus": str(corpus), "num_queries": 8, "query_types": ["cropped"], "num_passages": 3,
+            "retrievers": ["minilm"], "teacher": "openai:x", "test_fraction": 0.0,
+        },
+    )  # fmt: skip
+
+
 @pytest.fixture
 def encoder(monkeypatch):
     counting = CountingEncoder()
@@ -56,13 +66,7 @@ def encoder(monkeypatch):
 def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("dataset_builder.pools.filling.free_models", lambda: None)
     execution = Execution(artifacts=str(tmp_path / "artifacts"))
-    settings = load_profile(
-        "offline",
-        {
-            "corpus": str(planets), "num_queries": 8, "query_types": ["cropped"], "num_passages": 3,
-            "retrievers": ["minilm"], "teacher": "openai:x", "test_fraction": 0.0,
-        },
-    )  # fmt: skip
+    settings = settings_over(planets)
 
     def plan():
         return [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
@@ -131,13 +135,7 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
 def test_tasks_share_out_the_encoding_and_encode_each_shard_once(planets, encoder, tmp_path, monkeypatch):
     monkeypatch.setattr("retrieval.retrievers.encoded_shards.SHARD_SIZE", 3)
     monkeypatch.setattr("dataset_builder.pools.filling.free_models", lambda: None)
-    settings = load_profile(
-        "offline",
-        {
-            "corpus": str(planets), "num_queries": 8, "query_types": ["cropped"], "num_passages": 3,
-            "retrievers": ["minilm"], "teacher": "openai:x", "test_fraction": 0.0,
-        },
-    )  # fmt: skip
+    settings = settings_over(planets)
     indexes = []
     for tasks in (1, 3):
         folder = BuildFolder(tmp_path / str(tasks))

@@ -13,12 +13,9 @@ from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from retrieval.errors import InputError
+from tests.teachers.kills import Killed, kill_at
 from tests.teachers.llm_answers import FORMS
 from tests.teachers.llm_stand_in import StandIn
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing in the package catches it."""
 
 
 @pytest.fixture
@@ -79,17 +76,6 @@ def test_a_round_without_any_answer_stops_with_the_servers_words(teacher, pools)
     stand_in = StandIn(batch_script=["failed"])
     with pytest.raises(InputError, match="token_limit_exceeded"):
         list(teacher(stand_in).label(pools(2)))
-
-
-def kill_at(number):
-    """A `sleep` that dies at the given poll."""
-    polls = iter(range(1, 1000))
-
-    def sleep(seconds):
-        if next(polls) == number:
-            raise Killed
-
-    return sleep
 
 
 @pytest.mark.parametrize("poll", [1, 2, 3])

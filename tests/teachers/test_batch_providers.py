@@ -23,16 +23,13 @@ from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.listwise import ListwiseSettings
 from dataset_builder.teachers.llm_teacher import LLMTeacher
 from retrieval.errors import InputError
+from tests.teachers.kills import Killed, kill_at
 
 SERVERS = {"anthropic": AnthropicServer, "google": GoogleServer}
 PROVIDERS = {"anthropic": AnthropicProvider, "google": GoogleProvider}
 MODELS = {"anthropic": "anthropic/claude-haiku-4-5", "google": "google/gemini-2.5-flash"}
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "google": "GEMINI_API_KEY"}
 ADDRESSES = {"anthropic": "ANTHROPIC_BASE_URL", "google": "GOOGLE_GEMINI_BASE_URL"}
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing in the package catches it."""
 
 
 @pytest.fixture(params=SERVERS)
@@ -66,17 +63,6 @@ def teacher(name, settings, tmp_path):
         )
 
     return make
-
-
-def kill_at(number):
-    """A `sleep` that dies at the given poll."""
-    polls = iter(range(1, 1000))
-
-    def sleep(seconds):
-        if next(polls) == number:
-            raise Killed
-
-    return sleep
 
 
 def orders(labelled):
