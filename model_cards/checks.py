@@ -24,7 +24,13 @@ PLACEHOLDERS = ("[More Information Needed]", "[optional]", "TODO")
 EMPTY_CELL = re.compile(r"^\|\s*([^|\s][^|]*?)\s*\|\s*\|$", re.MULTILINE)
 MACHINE_PATH = re.compile(r'"(/(?:home|root|Users|work|tmp|usr|opt|mnt|data)/[^"]*)"')
 
-# Run by a Python that sees none of this checkout, in an empty folder with an empty cache and no network.
+# Run by a Python that sees none of this checkout, in an empty folder with an empty cache and no network; what pip
+# installed of it is hidden.
+OURS = (
+    "dataset_builder", "evaluation", "model_cards", "modeling_twolar", "packaged", "retrieval", "serving", "train_hf",
+    "training", "twolar_cli",
+)  # fmt: skip
+WITHOUT_OURS = f"import sys; sys.modules.update(dict.fromkeys({OURS!r}))\n"
 LOAD_MODEL = """
 import sys
 from transformers import AutoModel
@@ -114,7 +120,7 @@ def _loading_problem(kind: str, folder: Path) -> Iterator[str]:
         environment |= {"HOME": empty, "HF_HOME": f"{empty}/hf", "HF_HUB_OFFLINE": "1"}
         try:
             result = subprocess.run(
-                [sys.executable, "-I", "-c", LOADERS[kind], str(folder)],
+                [sys.executable, "-I", "-c", WITHOUT_OURS + LOADERS[kind], str(folder)],
                 cwd=empty, env=environment, capture_output=True, text=True, timeout=SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:

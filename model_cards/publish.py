@@ -6,7 +6,6 @@ is huggingface_hub's own: `hf auth login`, or HF_TOKEN.
 
 import argparse
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from huggingface_hub.utils import validate_repo_id
 from model_cards.checks import find_machine_paths, find_problems
 from model_cards.staging import CARD, DATASET, MODEL, SPACE, Repository, stage, staged_files
 from retrieval.errors import InputError, run_cli
+from retrieval.release import release_version
 
 # What `make quickstart` makes: a folder's path is its name on the Hub. The order is that of publishing.
 PATHS = {
@@ -25,7 +25,6 @@ PATHS = {
     MODEL: Path("twolar/minilm-python-stdlib"),
     SPACE: Path("spaces_demo"),
 }
-PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 NAMES = {DATASET: str(PATHS[DATASET]), MODEL: str(PATHS[MODEL]), SPACE: "twolar/reranker"}
 
 
@@ -175,7 +174,6 @@ def _create(api: HfApi, repository: Repository, names: Mapping[str, str], privat
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model_cards.publish", description=__doc__.split("\n")[0])
-    project = tomllib.loads(PROJECT.read_text())["project"]
     parser.add_argument("--what", required=True, choices=[*PATHS, "all"])
     parser.add_argument("--repo_id", help="ORG/NAME, or ORG alone to keep the folder's name; default: twolar")
     parser.add_argument("--path", type=Path, help="folder to publish; default: the quickstart's")
@@ -187,11 +185,11 @@ def _parser() -> argparse.ArgumentParser:
         "--system", default="student", help="the checkpoint's name in it (default: %(default)s)"
     )
     parser.add_argument(
-        "--license", default=project["license"].lower(),
+        "--license", default="mit",
         help="of the weights, as the Hub names it (default: this project's, %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--tag", default=f"v{project['version']}", help="tag of the revision (default: %(default)s)"
+        "--tag", default=f"v{release_version()}", help="tag of the revision (default: %(default)s)"
     )
     parser.add_argument("--private", action="store_true", help="create private repositories")
     parser.add_argument("--create_pr", action="store_true", help="open pull requests instead of committing")

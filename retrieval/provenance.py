@@ -37,6 +37,8 @@ def _device() -> str:
 
 
 def _git(*arguments: str) -> str | None:
+    if not (CHECKOUT / ".git").exists():  # installed: what lies around it is another's repository
+        return None
     try:
         result = subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -22,6 +22,7 @@ ALLOWED = {
     "model_cards": "retrieval modeling_twolar evaluation training",
     "serving": "retrieval modeling_twolar",
     "spaces_demo": "",
+    "twolar_cli": "retrieval",
     "benchmarks": "retrieval modeling_twolar dataset_builder training",
 }
 # The rooms of dataset_builder/; each may import those before it.
@@ -39,7 +40,7 @@ HEAVY = {
 COMMANDS = (
     "dataset_builder.__main__", "evaluation.__main__", "evaluation.ablations.__main__", "model_cards.publish",
     "model_cards.readme", "serving.__main__", "serving.export", "serving.mcp", "train_hf",
-    "training.calibrate", "training.cross_validation.__main__",
+    "training.calibrate", "training.cross_validation.__main__", "twolar_cli.__main__", "twolar_cli.doctor",
 )  # fmt: skip
 
 

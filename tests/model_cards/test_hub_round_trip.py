@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from model_cards.checks import WITHOUT_OURS
 from tests.conftest import PLANETS
 from tests.model_cards.conftest import DATASET, MODEL, ROOT, publish
 from tests.model_cards.hub_server import serve_hub
@@ -41,8 +42,8 @@ def run_elsewhere(hub, folder, code):
     for name in ("PYTHONPATH", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_MODULES_CACHE"):
         environment.pop(name, None)
     result = subprocess.run(
-        [sys.executable, "-I", "-c", code], cwd=elsewhere, env=environment, capture_output=True, text=True,
-        timeout=300,
+        [sys.executable, "-I", "-c", WITHOUT_OURS + code], cwd=elsewhere, env=environment, capture_output=True,
+        text=True, timeout=300,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return result.stdout

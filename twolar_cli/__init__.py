@@ -1,0 +1,1 @@
+"""The one command `twolar`, over the modules of the other rooms."""
