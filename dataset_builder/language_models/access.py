@@ -13,7 +13,7 @@ from dataset_builder.language_models.batch import BatchModel
 from dataset_builder.language_models.batch_provider import BatchProvider
 from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.conversation import LanguageModel
-from dataset_builder.language_models.embedded import EMBEDDED, EmbeddedServer, embedded_model
+from dataset_builder.language_models.embedded import EMBEDDED, EmbeddedServer, PromptReuse, embedded_model
 from dataset_builder.language_models.google_batches import GoogleProvider
 from dataset_builder.language_models.ledger import Ledger
 from dataset_builder.language_models.live import LiveModel
@@ -82,7 +82,7 @@ class TeacherAccess:
             yield OpenAIServer(self.base_url, self.timeout)
             return
         with EmbeddedServer(model) as url:
-            yield OpenAIServer(url, self.timeout)
+            yield OpenAIServer(url, self.timeout, own_fields=PromptReuse().fields)
 
     def batch_provider(self, model: str) -> BatchProvider:
         """Who takes batches for `model`: a server that speaks OpenAI's API, or whom the model's name begins with."""

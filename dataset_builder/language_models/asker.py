@@ -145,7 +145,7 @@ class Asker:
     async def _try(self, request: ChatRequest) -> ChatAnswer:
         """Ask once, or once more for each parameter that the server does not take as we spelled it."""
         while True:
-            body = self._dialect.body(request.payload())
+            body = {**self._dialect.body(request.payload()), **self._server.own_fields(request)}
             try:
                 return await self._send(request, body)
             except ServerFault as fault:

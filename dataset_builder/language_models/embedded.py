@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from dataset_builder.language_models.chat import ChatRequest, Message
 from retrieval.errors import InputError
 from retrieval.model_files import PACKAGED_LLM, gguf_file
 
@@ -28,6 +29,23 @@ def embedded_model(name_or_path: str) -> Path:
     if path is None:
         raise InputError(f"{EMBEDDED} serves {PACKAGED_LLM} or a .gguf file, not {name_or_path!r}")
     return path
+
+
+class PromptReuse:
+    """Has llama.cpp read only what a prompt has not in common with the beginning of the one before.
+
+    An answer stays the same to the last bit, whatever was asked before, but where the prompts are equal to their ends:
+    a single token would be left, which llama.cpp computes by another product. Such a prompt is read anew.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Message, ...] = ()
+
+    def fields(self, request: ChatRequest) -> dict[str, object]:
+        """What is sent along with `request`, the next one."""
+        is_new = request.messages != self._last
+        self._last = request.messages
+        return {"cache_prompt": is_new}
 
 
 class EmbeddedServer:
@@ -75,7 +93,8 @@ def serve(model: str) -> None:
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     parameters.n_parallel = 1
-    parameters.cache_prompt = False
+    # Its results depend on how much of a prompt is read at once, and with it an answer on the prompt before.
+    parameters.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     parameters.n_ctx = CONTEXT_TOKENS
     parameters.cpuparams.n_threads = torch.get_num_threads()
     server = xllamacpp.Server(parameters)

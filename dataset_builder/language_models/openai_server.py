@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import openai
 
 from dataset_builder.language_models.api_key import read_key
+from dataset_builder.language_models.chat import ChatRequest
 from dataset_builder.language_models.faults import KEY_VARIABLE
 from retrieval.errors import InputError
 
@@ -17,18 +19,23 @@ _ENDPOINTS = ("/chat/completions", "/completions", "/models")
 _NO_API = ("", "/api")
 
 
+def _no_fields(_: ChatRequest) -> Mapping[str, object]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAIServer:
     """Where the model is and how patient we are.
 
     `base_url`: "" for OpenAI. `timeout`: seconds without a byte. `max_retries`: of one request, after 5xx, time-outs
     and lost connections; a server that is busy is waited for. The key comes from the environment only; another server
-    than OpenAI may do without.
+    than OpenAI may do without. `own_fields`: what this server understands beyond the protocol, for each request.
     """
 
     base_url: str = ""
     timeout: float = 120.0
     max_retries: int = 8
+    own_fields: Callable[[ChatRequest], Mapping[str, object]] = _no_fields
 
     @property
     def name(self) -> str:

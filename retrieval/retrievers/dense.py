@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
 from retrieval.batches import batched
 from retrieval.device import best_device, best_dtype
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MAX_LENGTH = 512
+MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Queries that are compared at once with all passages, which are read once for all of them.
 QUERY_BATCH = 1024
 NUMPY: VectorFormat[np.ndarray] = VectorFormat(".npy", np.save, functools.partial(np.load, mmap_mode="r"))
@@ -45,20 +47,37 @@ class CosineEncoder:
         # Imported where it is needed: it takes seconds, and most commands do without.
         from sentence_transformers import SentenceTransformer
 
+        from modeling_twolar.packed_bert import can_be_packed
+
         device = best_device()
         # Without a GPU of CUDA's, the library looks for others.
         own = str(device) if device.type == "cuda" else None
         self._model = SentenceTransformer(model_path(name_or_path), device=own)
         self._batches = TextBatches(self._model.tokenizer, self._model.max_seq_length, self._model.device)
+        self._is_bert = can_be_packed(self._model[0].auto_model)
 
     def passages(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder`."""
-        return self._batches.encoded(texts, self._encode)
+        return self._batches.encoded(texts, self._encode_packed if self._is_bert else self._encode)
 
     def _encode(self, texts: list[str]) -> np.ndarray:
         return self._model.encode(
             texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
         )
+
+    @torch.inference_mode()
+    def _encode_packed(self, texts: list[str]) -> np.ndarray:
+        """The library's own steps, but for the first one's model, which runs without padding where that is faster."""
+        from modeling_twolar.packed_bert import last_hidden_state
+
+        first, *others = self._model
+        features = self._model.preprocess(texts)
+        names = [name for name in MODEL_INPUTS if name in features]
+        inputs = {name: features[name].to(self._model.device) for name in names}
+        features = {**features, **inputs, "token_embeddings": last_hidden_state(first.auto_model, **inputs)}
+        for step in others:
+            features = step(features)
+        return normalize(features["sentence_embedding"].float()).cpu().numpy()
 
     queries = passages
 
@@ -90,10 +109,12 @@ class DragonEncoder:
 
     @torch.inference_mode()
     def _encode(self, model: "PreTrainedModel", texts: list[str]) -> np.ndarray:
+        from modeling_twolar.packed_bert import last_hidden_state
+
         batch = self._tokenizer(
             texts, truncation=True, max_length=MAX_LENGTH, padding=True, return_tensors="pt"
         ).to(model.device)
-        return model(**batch).last_hidden_state[:, 0].float().cpu().numpy()
+        return last_hidden_state(model, **batch)[:, 0].float().cpu().numpy()
 
 
 @functools.cache
