@@ -35,13 +35,9 @@ quickstart: setup
 
 $(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
 	@echo "training the student ($(STUDENT))"
-	@$(RUN) train_hf.py training/quickstart.yaml --dataset_name $(DATASET) --output_dir $(STUDENT)
+	@$(RUN) train_hf.py training/quickstart.yaml --dataset_name $(DATASET) --output_dir $(STUDENT) --save_start $(START)
 
-$(START)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
-	@echo "saving what the student starts from ($(START))"
-	@$(RUN) train_hf.py training/quickstart.yaml --dataset_name $(DATASET) --output_dir $(START) --max_train_samples 0
-
-$(RESULTS)/results.json: $(STUDENT)/all_results.json $(START)/all_results.json
+$(RESULTS)/results.json: $(STUDENT)/all_results.json
 	@echo "evaluating on hand-written questions, test split ($(RESULTS))"
 	@mkdir -p $(RESULTS)
 	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 --output_dir $(RESULTS) \

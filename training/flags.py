@@ -152,6 +152,9 @@ class OwnTrainingArguments:
         default=None,
         metadata={"help": "evaluations without a better --metric_for_best_model before training ends"},
     )
+    save_start: str = field(
+        default="", metadata={"help": "a folder for what training starts from, to compare the student with"}
+    )
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "learning rate of what is not the backbone; default: --learning_rate"}
     )

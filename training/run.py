@@ -20,7 +20,7 @@ from training.resume import (
     was_finished,
 )
 from training.settings import settings_of
-from training.student import add_adapters, load_student, save_student, set_dropout
+from training.student import add_adapters, load_student, save_start, save_student, set_dropout
 from training.trainer import RankingTrainer, ndcg_at_10
 from training.training_run import write_training_run
 from training.vectors import vector_trainer
@@ -31,6 +31,7 @@ def train_recipe() -> None:
     """Train the stages of the recipe, one after the other; those that are finished are kept."""
     recipe = parse_arguments()
     refuse_finished(recipe[-1])
+    save_start(recipe[0])
     for stage in recipe:
         train(stage, recipe)
 

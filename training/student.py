@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from accelerate import PartialState
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import Trainer
@@ -84,6 +85,12 @@ def _outside_backbone(model: TwolarForReranking) -> list[str]:
     return [
         name for name, part in parts if part not in (backbone, body) and any(True for _ in part.parameters())
     ]
+
+
+def save_start(stage: Stage) -> None:
+    """Write what the stage starts from into the folder of `--save_start`, if one is given."""
+    if stage.training.save_start and PartialState().is_main_process:
+        load_student(stage.model).save_pretrained(stage.training.save_start)
 
 
 def save_student(trainer: Trainer) -> None:

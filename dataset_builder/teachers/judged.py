@@ -113,7 +113,9 @@ def judge_teacher(folder: BuildFolder, settings: BuildSettings, access: TeacherA
         else:
             orders[TEACHER] = list(teacher.label(pools))
     if judged.start:
-        start: Teacher = open_reranker(judged.start, judged.start_layers)
+        start: Teacher = open_reranker(
+            judged.start, tuple(judged.start_layers) if judged.start_layers else None
+        )
         orders[START] = list(start.label(pools))
     without = {
         pool.query.query_id for order in orders.values() for pool in order if pool.teacher_order is None

@@ -4,6 +4,7 @@ It sees one passage at a time, so it needs no window, and its labels are scores:
 apart two passages are, not only their order (Hofstätter et al. 2020, arXiv 2010.02666).
 """
 
+import functools
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -129,8 +130,10 @@ class RerankerTeacher:
         return scores
 
 
-def open_reranker(name_or_path: str, layers: Sequence[int] | None = None) -> RerankerTeacher:
-    """The teacher `reranker:NAME_OR_PATH`, its weights on a GPU in bf16, else on the CPU in fp32.
+@functools.cache
+def open_reranker(name_or_path: str, layers: tuple[int, ...] | None = None) -> RerankerTeacher:
+    """The teacher `reranker:NAME_OR_PATH`, its weights on a GPU in bf16, else on the CPU in fp32; loaded once, so that
+    the passages that it has encoded for judged queries are there for a build's.
 
     Args:
         layers: those of the backbone that are kept; by default all.

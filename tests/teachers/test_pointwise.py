@@ -4,10 +4,11 @@ import math
 
 import pytest
 
+from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.budget import Budget
 from dataset_builder.language_models.chat import ChatAnswer
 from dataset_builder.language_models.conversation import advance, replay
-from dataset_builder.language_models.embedded import EmbeddedServer
+from dataset_builder.language_models.embedded import EmbeddedServer, PromptReuse
 from dataset_builder.language_models.live import LiveModel
 from dataset_builder.language_models.openai_server import OpenAIServer
 from dataset_builder.teachers.llm_teacher import LLMTeacher
@@ -67,3 +68,23 @@ def test_a_real_model_scores_through_the_embedded_server_and_is_not_asked_twice(
         assert len(set(example.teacher_scores)) == 2
         _, answer = replay(settings.begin(example), cache)
         assert answer.scores == example.teacher_scores
+
+
+def test_an_embedded_models_answer_does_not_depend_on_the_prompt_before(tmp_path):
+    pools = [make_pool(number, 2) for number in range(2)]
+    reuse = PromptReuse()
+    asked = iter(range(100))
+
+    def label(order, own_fields):
+        with AnswerCache(tmp_path / str(next(asked))) as anew:
+            server = OpenAIServer(url, own_fields=own_fields)
+            model = LiveModel(anew, Budget(anew, MODEL, None), server, 1)
+            return [
+                example.teacher_scores for example in LLMTeacher(PointwiseSettings(MODEL), model).label(order)
+            ]
+
+    with EmbeddedServer(MODEL) as url:
+        alone = label(pools, lambda _: {"cache_prompt": False})
+        assert label(pools[::-1], reuse.fields) == alone[::-1]
+        assert label(pools[:1], reuse.fields) == alone[:1]
+        assert label([make_pool(0, 1)] * 2, reuse.fields) == [(alone[0][0],)] * 2

@@ -183,14 +183,15 @@ def test_a_training_that_destroys_the_student_is_called_worse(rankings, tiny_t5,
 
 def test_no_query_to_train_on_saves_the_start(rankings, tiny_t5, tmp_path):
     backbone = tiny_t5(False, "gated-gelu")
-    result = train(rankings, backbone, tmp_path / "out", "--max_train_samples", "0")
-    assert result.returncode == 0, result.stderr
-    start, saved = (
-        TwolarForReranking.from_backbone(backbone),
-        TwolarForReranking.from_pretrained(tmp_path / "out"),
+    folders = tmp_path / "out", tmp_path / "start"
+    result = train(
+        rankings, backbone, folders[0], "--max_train_samples", "0", "--save_start", str(folders[1])
     )
+    assert result.returncode == 0, result.stderr
     pairs = [("red planet", text) for _, text in PLANETS]
-    assert torch.equal(saved.score(pairs), start.score(pairs))
+    expected = TwolarForReranking.from_backbone(backbone).score(pairs)
+    for folder in folders:
+        assert torch.equal(TwolarForReranking.from_pretrained(folder).score(pairs), expected)
     assert result.stdout.strip().splitlines()[-1] == f"saved the start, untrained, in {tmp_path / 'out'}"
 
 
