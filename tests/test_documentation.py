@@ -7,17 +7,25 @@ from pathlib import Path
 import pytest
 
 from tests.command_line import ROOT, run_module
+from twolar_cli.commands import COMMANDS
 
-PAGES = [ROOT / "README.md", ROOT / "evaluation" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"python (?:-m (?P<module>[\w.]+)|(?P<script>train_hf)\.py)(?P<rest>(?: \\\n|[^\n`])*)")
+FIRST_PAGES = ("README.md", "SKILL.md", "llms.txt", "CONTRIBUTING.md", "CHANGELOG.md", "evaluation/README.md")
+PAGES = [*(ROOT / name for name in FIRST_PAGES), *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(
+    r"(?:python (?:-m (?P<module>[\w.]+)|(?P<script>train_hf)\.py)"
+    rf"|\btwolar (?P<twolar>{'|'.join(COMMANDS)})\b)(?P<rest>(?: \\\n|[^\n`])*)"
+)
 SUBCOMMANDS = {"dataset_builder"}
 
 
 def commands():
     for page in PAGES:
         for found in COMMAND.finditer(page.read_text()):
-            module = found["module"] or found["script"]
             words = found["rest"].replace("\\\n", " ").split()
+            module = found["module"] or found["script"]
+            if found["twolar"]:
+                command = COMMANDS[found["twolar"]]
+                module, words = command.module, [*command.before, *words]
             sub = words[0] if module in SUBCOMMANDS and words and re.fullmatch(r"[a-z-]+", words[0]) else ""
             flags = [word for word in words if re.fullmatch(r"--\w+", word)]
             yield page.relative_to(ROOT).as_posix(), module, sub, flags
@@ -60,3 +68,8 @@ def test_links_lead_to_files(page):
         link for link in links if not link.startswith("http") and not (page.parent / Path(link)).exists()
     ]
     assert missing == []
+
+
+def test_what_a_first_visit_reads_is_short():
+    before_the_map = (ROOT / "README.md").read_text().split("## Map")[0]
+    assert len(before_the_map.split()) <= 600

@@ -1,7 +1,9 @@
 """The versions of requirements.txt, which the tests run with, and those that `pip install .` asks for are the same."""
 
+import re
 import tomllib
 
+import yaml
 from packaging.requirements import Requirement
 
 from tests.command_line import ROOT
@@ -31,3 +33,17 @@ def test_the_space_asks_for_the_same_versions():
     space = (ROOT / "spaces_demo" / "requirements.txt").read_text().splitlines()
     asked = [Requirement(line) for line in space if line and not line.startswith("#")]
     assert {one.name: str(one.specifier) for one in asked} == {one.name: pinned[one.name] for one in asked}
+
+
+def test_what_is_cited_is_this_version():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == PROJECT["version"]
+    assert f"\n## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_workflows_call_what_a_developer_calls():
+    folder = ROOT / ".github" / "workflows"
+    jobs = [job for path in folder.glob("*.yml") for job in yaml.safe_load(path.read_text())["jobs"].values()]
+    runs = {step["run"] for job in jobs for step in job["steps"] if "run" in step}
+    assert runs == {"make check", "make test", "make outdated"}
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {run.removeprefix("make ") for run in runs} <= set(targets)
