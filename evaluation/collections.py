@@ -29,6 +29,7 @@ class JudgedCollection:
 
     `corpus`: as `read_corpus` takes it, or Pyserini's. `relevant_from`: lowest grade that MRR, MAP and R count
     as relevant by this collection's convention. `sha256`: of queries and judgments.
+    `num_judged`: queries before a limit.
     """
 
     name: str
@@ -36,6 +37,7 @@ class JudgedCollection:
     qrels: Qrels
     corpus: str | PrebuiltCorpus
     sha256: str
+    num_judged: int
     relevant_from: int = 1
 
     @property
@@ -65,13 +67,16 @@ def load_prebuilt(name: str, local: LocalFiles, limit: int | None) -> JudgedColl
     corpus = PrebuiltCorpus(tabled, local.index)
     texts = read_queries(local.topics) if local.topics else corpus.topics()
     qrels = read_qrels(local.qrels or corpus.qrels_path())
-    judged = [query_id for query_id in qrels if query_id in texts][:limit]
-    if not judged:
+    all_judged = [query_id for query_id in qrels if query_id in texts]
+    if not all_judged:
         raise InputError(f"{name}: no topic is judged; --topics and --qrels must belong together")
+    judged = all_judged[:limit]
     queries = {query_id: texts[query_id] for query_id in judged}
     grades = {query_id: qrels[query_id] for query_id in judged}
     digest = hashlib.sha256(json.dumps([queries, grades]).encode()).hexdigest()
-    return JudgedCollection(name, queries, grades, corpus, digest, binary_cutoff(tabled.qrels))
+    return JudgedCollection(
+        name, queries, grades, corpus, digest, len(all_judged), binary_cutoff(tabled.qrels)
+    )
 
 
 def load_collection(
@@ -99,6 +104,7 @@ def load_collection(
         qrels={query_id: qrels[query_id] for query_id in judged},
         corpus=corpus or _corpus_of(folder),
         sha256=hashlib.sha256(queries_path.read_bytes() + qrels_path.read_bytes()).hexdigest(),
+        num_judged=len(qrels),
     )
 
 

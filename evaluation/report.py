@@ -60,6 +60,7 @@ class Report:
             "first_stage": self.candidates.name,
             "candidates_sha256": self.candidates.sha256,
             "num_queries": len(self.collection.qrels),
+            "num_judged": self.collection.num_judged,
             "top_k": self.top_k,
             "seed": self.seed,
             "relevant_from": self.relevant_from,

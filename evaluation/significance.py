@@ -13,11 +13,13 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two systems over the same queries. `p_*`: two-sided p-values; `p_holm`: of the randomization test, corrected."""
+    """Two systems over the same queries. `interval`: 95% bootstrap interval of the difference. `p_*`: two-sided
+    p-values; `p_holm`: of the randomization test, corrected."""
 
     system: str
     baseline: str
     difference: float
+    interval: tuple[float, float]
     p_t_test: float
     p_randomization: float
     p_holm: float
@@ -46,7 +48,15 @@ def compare(systems: Mapping[str, Sequence[float]], baseline: str, seed: int) ->
     randomization = [randomization_test(differences, seed) for differences in tested.values()]
     corrected = holm(randomization)
     return [
-        Comparison(name, baseline, float(differences.mean()), t_test(differences), p_value, p_holm)
+        Comparison(
+            name,
+            baseline,
+            float(differences.mean()),
+            bootstrap_interval(differences, seed),
+            t_test(differences),
+            p_value,
+            p_holm,
+        )
         for (name, differences), p_value, p_holm in zip(tested.items(), randomization, corrected, strict=True)
     ]
 
@@ -81,7 +91,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def bootstrap_interval(values: Sequence[float], seed: int) -> tuple[float, float]:
+def bootstrap_interval(values: Sequence[float] | np.ndarray, seed: int) -> tuple[float, float]:
     """95% percentile interval of the mean over queries drawn with replacement."""
     sample, generator = np.asarray(values), np.random.default_rng(seed)
 

@@ -95,14 +95,17 @@ def differences(report: Report) -> Table:
             found.system,
             f"{values[found.system]:.4f}",
             f"{found.difference:+.4f}",
+            "{:+.4f} to {:+.4f}".format(*found.interval),
             f"{found.p_randomization:.4f}",
         ]
         for found in report.against
     ]
     baseline = report.against[0].baseline
     title = f"{report.collection.name}: against {baseline} ({values[baseline]:.4f})"
-    notes = "p: paired randomization test, two-sided, of each row by itself."
-    return Table(title, ["system", MAIN_MEASURE, "difference", "p"], rows, notes)
+    notes = (
+        "Interval: bootstrap over queries. p: paired randomization test, two-sided, of each row by itself."
+    )
+    return Table(title, ["system", MAIN_MEASURE, "difference", "95% interval", "p"], rows, notes)
 
 
 def _main_cells(

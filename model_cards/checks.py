@@ -5,24 +5,22 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
+from model_cards.card_checks import card_problems, read_metadata, shown_texts
 from model_cards.staging import CARD, DATASET, MODEL, SPACE, is_pickle, staged_files
 
 SECONDS = 600
 # All that a clean process gets to see: no key, for a checkpoint's own code runs in it.
 KEPT_ENVIRONMENT = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
-NEEDED_METADATA = {
-    DATASET: ("license", "task_categories", "size_categories", "configs"),
-    MODEL: ("license", "base_model", "datasets", "library_name", "pipeline_tag", "model-index"),
-    SPACE: ("title", "sdk", "sdk_version", "app_file", "license", "models", "datasets"),
-}
-PLACEHOLDERS = ("[More Information Needed]", "[optional]", "TODO")
-EMPTY_CELL = re.compile(r"^\|\s*([^|\s][^|]*?)\s*\|\s*\|$", re.MULTILINE)
-MACHINE_PATH = re.compile(r'"(/(?:home|root|Users|work|tmp|usr|opt|mnt|data)/[^"]*)"')
+MACHINE_PATH = re.compile(
+    r"(?<![\w./:])(?:[A-Z]:\\\\?[^\s\"']+|/(?:home|root|Users|work|tmp|usr|opt|mnt|data|scratch)/[^\s\"'`]+)"
+)
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+FROM_HUB = re.compile(r"from_pretrained\(\"[^\"]+\"")
+# What a visitor reads, where such a path is refused; in a checkpoint's configuration it is only noted.
+READ_BY_VISITORS = (CARD, "training_run.json")
 
 # Run by a Python that sees none of this checkout, in an empty folder with an empty cache and no network; what pip
 # installed of it is hidden.
@@ -58,49 +56,27 @@ def find_problems(kind: str, folder: Path) -> Iterator[str]:
     """What keeps the staged `folder` from being published, one line each."""
     files = staged_files(folder)
     yield from (f"{path} is a pickle, which may run code when loaded" for path in files if is_pickle(path))
-    yield from _card_problems(kind, folder / CARD)
+    yield from card_problems(kind, folder / CARD)
+    yield from (
+        f"{path}; run it again with paths below the working folder"
+        for path in machine_paths(folder, READ_BY_VISITORS)
+    )
     if kind == SPACE:
         yield from _space_problems(folder)
     else:
         yield from _loading_problem(kind, folder)
 
 
-def find_machine_paths(folder: Path) -> Iterator[str]:
-    """Files of the staged `folder` that tell where something lay on this machine, one line each."""
+def machine_paths(folder: Path, names: Sequence[str]) -> Iterator[str]:
+    """Files of these names in the staged `folder` that tell where something lay on a machine, one line each."""
     for path, file in staged_files(folder).items():
-        found = (
-            MACHINE_PATH.search(file.read_text(encoding="utf-8")) if path.endswith("config.json") else None
-        )
+        found = MACHINE_PATH.search(file.read_text(encoding="utf-8")) if file.name in names else None
         if found:
-            yield f"{path} names a folder of this machine: {found[1]}"
-
-
-def _card_problems(kind: str, card: Path) -> Iterator[str]:
-    if not card.is_file():
-        yield f"{CARD} is missing"
-        return
-    text = card.read_text(encoding="utf-8")
-    metadata = _metadata(text)
-    if not metadata:
-        yield f"{CARD} has no metadata: a YAML block between two lines of ---"
-    yield from (
-        f"{CARD}: metadata {key!r} is empty" for key in NEEDED_METADATA[kind] if not metadata.get(key)
-    )
-    yield from (f"{CARD} still says {words}" for words in PLACEHOLDERS if words in text)
-    yield from (f"{CARD}: {name!r} is empty" for name in EMPTY_CELL.findall(text))
-
-
-def _metadata(card: str) -> dict[str, object]:
-    parts = card.split("---\n", 2)
-    try:
-        metadata = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
-    except yaml.YAMLError:
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
+            yield f"{path} names a folder of a machine: {found[0]}"
 
 
 def _space_problems(folder: Path) -> Iterator[str]:
-    metadata = _metadata((folder / CARD).read_text()) if (folder / CARD).is_file() else {}
+    metadata = read_metadata((folder / CARD).read_text()) if (folder / CARD).is_file() else {}
     app = folder / str(metadata.get("app_file", "app.py"))
     if not (folder / "requirements.txt").is_file():
         yield "requirements.txt is missing"
@@ -115,12 +91,13 @@ def _space_problems(folder: Path) -> Iterator[str]:
 
 
 def _loading_problem(kind: str, folder: Path) -> Iterator[str]:
+    usage = _usage(folder) if kind == MODEL else ""
     with tempfile.TemporaryDirectory() as empty:
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
         environment |= {"HOME": empty, "HF_HOME": f"{empty}/hf", "HF_HUB_OFFLINE": "1"}
         try:
             result = subprocess.run(
-                [sys.executable, "-I", "-c", WITHOUT_OURS + LOADERS[kind], str(folder)],
+                [sys.executable, "-I", "-c", WITHOUT_OURS + LOADERS[kind] + usage, str(folder)],
                 cwd=empty, env=environment, capture_output=True, text=True, timeout=SECONDS,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -129,3 +106,12 @@ def _loading_problem(kind: str, folder: Path) -> Iterator[str]:
     if result.returncode != 0:
         reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
         yield f"does not load in a clean process: {reason}"
+    elif kind == MODEL and not any(text in result.stdout for text in shown_texts(usage)):
+        yield f"{CARD}: its first lines of Python print no passage's text"
+
+
+def _usage(folder: Path) -> str:
+    """The card's first lines of Python, which load the staged `folder` in place of what is not on the Hub yet."""
+    card = folder / CARD
+    snippet = PYTHON.search(card.read_text(encoding="utf-8")) if card.is_file() else None
+    return FROM_HUB.sub("from_pretrained(sys.argv[1]", snippet[1]) if snippet else ""

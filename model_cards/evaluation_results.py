@@ -1,7 +1,7 @@
 """The figures of a checkpoint on judged collections, from evaluation's `results.json`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import yaml
 from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 
 from evaluation.measures import MAIN_MEASURE
+from evaluation.significance import Comparison, compare
 from retrieval.errors import InputError
 
 BENCHMARKS = Path(__file__).parent / "hub_benchmarks.yaml"
@@ -16,36 +17,52 @@ EVAL_RESULTS = ".eval_results/twolar.yaml"
 
 
 @dataclass(frozen=True, slots=True)
+class SystemRow:
+    """A system on one collection. `interval`: of its mean nDCG@10, 95%; `change`: from the baseline, None of itself."""
+
+    name: str
+    means: dict[str, float]
+    interval: tuple[float, float]
+    change: Comparison | None
+    passages_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionResult:
-    """A checkpoint on one collection. `means`: measure → mean over queries; `interval`: of nDCG@10, 95%."""
+    """All systems on one collection, the first stage first. `means`: the checkpoint's, measure → mean over queries;
+    `baseline`: the system that the others are compared with."""
 
     collection: str
     first_stage: str
     num_queries: int
     top_k: int
     means: dict[str, float]
-    first_stage_means: dict[str, float]
-    interval: tuple[float, float]
-    p_holm: float
-    passages_per_second: float
+    baseline: str
+    rows: Sequence[SystemRow]
     command: str
     commit: str | None
     machine: str
 
 
-def read_results(path: Path, system: str, revision: str) -> list[CollectionResult]:
-    """The figures of `system` on every collection of a `results.json`.
+def read_results(
+    path: Path, system: str, revision: str, baseline: str | None = None
+) -> list[CollectionResult]:
+    """The figures of `system`, and of those beside it, on every collection of a `results.json`.
 
     Args:
         revision: hash of the checkpoint's weights; figures of other weights are refused.
+        baseline: the system to compare with; None: the evaluation's own, or else the first stage.
 
     Raises:
-        InputError: for a file that is missing or lacks the system or a field, or measured other weights.
+        InputError: for a file that is missing or lacks a system or a field, or measured other weights or a part of
+            the queries.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: the card's figures come from it; run python -m evaluation")
     try:
-        results = [_result(record, system, revision, path) for record in json.loads(path.read_text())]
+        results = [
+            _result(record, system, revision, baseline, path) for record in json.loads(path.read_text())
+        ]
     except (ValueError, TypeError) as error:
         if isinstance(error, InputError):
             raise
@@ -57,10 +74,12 @@ def read_results(path: Path, system: str, revision: str) -> list[CollectionResul
     return results
 
 
-def _result(record: dict, system: str, revision: str, path: Path) -> CollectionResult:
+def _result(record: dict, system: str, revision: str, baseline: str | None, path: Path) -> CollectionResult:
     systems = record["systems"]
-    if system not in systems:
-        raise InputError(f"{path} has no system {system!r}, only {', '.join(systems)}; choose with --system")
+    baseline = baseline or _own_baseline(record)
+    for name, flag in ((system, "--system"), (baseline, "--baseline")):
+        if name not in systems:
+            raise InputError(f"{path} has no system {name!r}, only {', '.join(systems)}; choose with {flag}")
     measured = systems[system]
     if measured["revision"] != revision:
         raise InputError(
@@ -69,21 +88,53 @@ def _result(record: dict, system: str, revision: str, path: Path) -> CollectionR
         )
     if measured["passages_per_second"] is None:
         raise InputError(f"{path} has no passages_per_second of {system!r}: a run file, not a checkpoint")
-    comparisons = {comparison["system"]: comparison for comparison in record["comparisons"]}
+    refuse_limited(record, path)
     return CollectionResult(
         collection=record["collection"],
         first_stage=record["first_stage"],
         num_queries=record["num_queries"],
         top_k=record["top_k"],
         means=measured["means"],
-        first_stage_means=systems[record["first_stage"]]["means"],
-        interval=tuple(measured["interval"]),
-        p_holm=comparisons[system]["p_holm"],
-        passages_per_second=measured["passages_per_second"],
+        baseline=baseline,
+        rows=_rows(systems, baseline, record["seed"]),
         command=record["command"],
         commit=record["commit"],
         machine=record["machine"],
     )
+
+
+def refuse_limited(record: Mapping, path: Path) -> None:
+    """Find out whether all judged queries were measured.
+
+    Raises:
+        InputError: where --limit_queries left some out.
+    """
+    if "num_judged" not in record:
+        raise InputError(f"{path} is of an earlier version; run python -m evaluation again")
+    if record["num_queries"] < record["num_judged"]:
+        raise InputError(
+            f"{path} measured {record['num_queries']} of {record['num_judged']} queries of {record['collection']} "
+            "(--limit_queries): a quick look, not a result; run python -m evaluation without it"
+        )
+
+
+def _own_baseline(record: dict) -> str:
+    return record["against"][0]["baseline"] if record["against"] else record["first_stage"]
+
+
+def _rows(systems: dict, baseline: str, seed: int) -> list[SystemRow]:
+    main = {name: list(found["per_query"][MAIN_MEASURE].values()) for name, found in systems.items()}
+    changes = {found.system: found for found in compare(main, baseline, seed)}
+    return [
+        SystemRow(
+            name=name,
+            means=found["means"],
+            interval=tuple(found["interval"]),
+            change=changes.get(name),
+            passages_per_second=found["passages_per_second"],
+        )
+        for name, found in systems.items()
+    ]
 
 
 def model_index(results: Sequence[CollectionResult]) -> list[EvalResult]:

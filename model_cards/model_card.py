@@ -8,9 +8,11 @@ import jinja2
 from huggingface_hub import ModelCardData
 from safetensors import safe_open
 
+from model_cards.card_checks import LIBRARY, read_metadata
 from model_cards.evaluation_results import CollectionResult, model_index
+from model_cards.staging import CARD
 from retrieval.errors import InputError
-from retrieval.licences import licence_of
+from retrieval.licences import NOT_KNOWN, licence_id, licence_of
 from retrieval.model_files import PACKAGED_MINILM
 from training.plot import FILE_NAME as PLOT
 from training.training_run import TrainingRun, read_json, read_training_run
@@ -68,21 +70,24 @@ def render_model_card(
     checkpoint: Checkpoint,
     results: Sequence[CollectionResult],
     repo_id: str,
-    licence: str,
     names: Mapping[str, str],
+    licence: str | None = None,
+    language: str | None = None,
 ) -> str:
     """The card's Markdown, with the Hub's metadata.
 
     Args:
-        licence: of the weights, as the Hub names it.
         names: repository name → the name it is published under; the dataset may be among them.
+        licence: of the weights, as the Hub names it; None: that of the start.
+        language: ISO 639 code; None: that of the dataset's card.
 
     Raises:
-        InputError: where the model's start or its dataset has no name on the Hub.
+        InputError: where the model's start or its dataset has no name on the Hub, or licence or language are not known.
     """
     run = checkpoint.run
     base_model = _hub_name(HUB_NAMES.get(run.base_model, run.base_model), "model_name_or_path", checkpoint)
     dataset = _hub_name(names.get(run.dataset, run.dataset), "dataset_name", checkpoint)
+    licence, language = licence or _licence(base_model), language or _language(run.dataset)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -90,10 +95,10 @@ def render_model_card(
         trim_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(
-        card_data=_card_data(repo_id, base_model, dataset, licence, results).to_yaml(),
+        card_data=_card_data(repo_id, base_model, dataset, licence, language, results).to_yaml(),
         repo_id=repo_id,
         base_model=base_model,
-        base_licence=licence_of(run.base_model),
+        base_licence=licence_of(base_model),
         licence=licence,
         dataset=dataset,
         checkpoint=checkpoint,
@@ -104,18 +109,41 @@ def render_model_card(
 
 
 def _card_data(
-    repo_id: str, base_model: str, dataset: str, licence: str, results: Sequence[CollectionResult]
+    repo_id: str,
+    base_model: str,
+    dataset: str,
+    licence: str,
+    language: str,
+    results: Sequence[CollectionResult],
 ) -> ModelCardData:
     return ModelCardData(
         base_model=base_model,
         datasets=[dataset],
-        library_name="transformers",
+        language=language,
+        library_name=LIBRARY,
         license=licence,
         pipeline_tag="text-ranking",
         tags=["twolar", "reranker", "cross-encoder", "distillation", "custom_code"],
         model_name=repo_id.partition("/")[2],
         eval_results=model_index(results),
     )
+
+
+def _licence(base_model: str) -> str:
+    if licence_of(base_model) == NOT_KNOWN:
+        raise InputError(
+            f"the licence of {base_model}, which the weights inherit, is not known here; give --license"
+        )
+    return licence_id(base_model)
+
+
+def _language(dataset: str) -> str:
+    """As the card of the dataset says, where that lies here."""
+    card = Path(dataset) / CARD
+    language = read_metadata(card.read_text(encoding="utf-8")).get("language") if card.is_file() else None
+    if not isinstance(language, str):
+        raise InputError(f"{card} does not say the language of {dataset}; give --language")
+    return language
 
 
 def _require(path: Path, record: Mapping[str, object], fields: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from model_cards.checks import find_machine_paths, find_problems
+from model_cards.checks import find_problems, machine_paths
 from model_cards.staging import CARD, DATASET, MODEL, SPACE, Repository, stage, staged_files
 from retrieval.errors import InputError, run_cli
 from retrieval.release import release_version
@@ -90,7 +90,7 @@ def _prepare(
         print(f"  {file.stat().st_size:>13,}  {path}")
     if left_out:
         print(f"  left out: {', '.join(left_out)}")
-    for found in find_machine_paths(folder):
+    for found in machine_paths(folder, ("config.json",)):
         print(f"  note: {found}")
     problems += find_problems(repository.kind, folder)
     for problem in problems:
@@ -107,8 +107,11 @@ def _write_model_card(
     from retrieval.model_revision import model_revision
 
     checkpoint = read_checkpoint(repository.source)
-    results = read_results(arguments.results, arguments.system, model_revision(str(repository.source)))
-    card = render_model_card(checkpoint, results, repository.repo_id, arguments.license, names)
+    revision = model_revision(str(repository.source))
+    results = read_results(arguments.results, arguments.system, revision, arguments.baseline)
+    card = render_model_card(
+        checkpoint, results, repository.repo_id, names, arguments.license, arguments.language
+    )
     (folder / CARD).write_text(card, encoding="utf-8")
     entries = eval_results_yaml(results)
     if entries:
@@ -185,9 +188,14 @@ def _parser() -> argparse.ArgumentParser:
         "--system", default="student", help="the checkpoint's name in it (default: %(default)s)"
     )
     parser.add_argument(
-        "--license", default="mit",
-        help="of the weights, as the Hub names it (default: this project's, %(default)s)",
-    )  # fmt: skip
+        "--baseline", help="the system that the card compares with (default: the evaluation's)"
+    )
+    parser.add_argument(
+        "--license", help="of the weights, as the Hub names it (default: that of their start)"
+    )
+    parser.add_argument(
+        "--language", help="of the model, an ISO 639 code (default: that of its dataset's card)"
+    )
     parser.add_argument(
         "--tag", default=f"v{release_version()}", help="tag of the revision (default: %(default)s)"
     )

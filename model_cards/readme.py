@@ -52,6 +52,10 @@ def take_over(results: Path) -> None:
     if not results.is_file():
         raise InputError(f"{results} does not exist; make quickstart writes it")
     (record,) = json.loads(results.read_text(encoding="utf-8"))
+    # Not before: see _table.
+    from model_cards.evaluation_results import refuse_limited
+
+    refuse_limited(record, results)
     missing = {FIRST_STAGE, START, STUDENT, TEACHER} - set(record["systems"])
     if missing:
         raise InputError(f"{results} has no {', '.join(sorted(missing))}: it is not of make quickstart")

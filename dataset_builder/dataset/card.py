@@ -19,7 +19,7 @@ from dataset_builder.teachers.choice import teacher_column, teachers_of
 from dataset_builder.teachers.costs import describe_cost
 from retrieval.corpus import corpus_name
 from retrieval.errors import InputError
-from retrieval.licences import licence_of
+from retrieval.licences import NOT_KNOWN, licence_id, licence_of
 from retrieval.model_name import published_name
 from retrieval.model_revision import model_revision
 from retrieval.passage_store import PassageStore
@@ -93,7 +93,7 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
     teacher = TeacherName.parse(settings.teacher)
     return environment.get_template("dataset_card.md.jinja").render(
         card_data=_card_data(folder, statistics, settings).to_yaml(),
-        title=f"TWOLAR {name}",
+        title=_title(settings),
         repo_id=f"twolar/{name}",
         corpus_name=corpus_name(settings.corpus),
         settings=settings,
@@ -132,10 +132,19 @@ def _files(folder: BuildFolder, split: str) -> list[str]:
     return [f"data/{path.name}" for path in sorted(folder.data.glob(f"{split}-*.parquet"))]
 
 
+def _title(settings: BuildSettings) -> str:
+    return f"TWOLAR {Path(settings.output_dir).name}"
+
+
 def _card_data(folder: BuildFolder, statistics: Statistics, settings: BuildSettings) -> DatasetCardData:
+    corpus = corpus_name(settings.corpus)
+    is_named = settings.license == "other" and licence_of(corpus) != NOT_KNOWN
     return DatasetCardData(
+        pretty_name=_title(settings),
+        language=settings.language or None,
         task_categories=["text-ranking"],
         license=settings.license,
+        license_name=licence_id(corpus) if is_named else None,
         tags=["information-retrieval", "reranking", "distillation", "twolar"],
         size_categories=[_size_category(statistics.num_rows)],
         configs=[

@@ -15,11 +15,13 @@ def test_an_evaluation_is_called_with_one_record_and_gives_reports_and_files(col
             collection=[f"planets={collection}"],
             first_stage=[str(first_stage)],
             run=[f"other={other}"],
+            limit_queries=1,
             output_dir=tmp_path / "runs",
         )
     )
     (report,) = found.reports
     values = {result.system.name: result.values["nDCG@1"] for result in report.results}
-    assert values == {"first": {"q1": 0.5, "q2": 1.0}, "other": {"q1": 1.0, "q2": 1.0}}
+    assert values == {"first": {"q1": 0.5}, "other": {"q1": 1.0}}
     (record,) = json.loads((tmp_path / "runs" / "results.json").read_text())
+    assert (record["num_queries"], record["num_judged"]) == (1, 2)
     assert record["collection"] == "planets" and list(record["systems"]) == ["first", "other"]

@@ -155,6 +155,9 @@ def test_a_constant_gain_is_significant_and_none_is_not():
     gain, none = compare({"base": base, "better": better, "same": base}, "base", seed=0)
     assert gain.difference == pytest.approx(0.21, abs=0.005)
     assert gain.significant and gain.p_t_test < 1e-6
+    # Of the difference itself: the systems' own intervals are 50 times as wide.
+    assert 0.20 <= gain.interval[0] < gain.difference < gain.interval[1] <= 0.22
+    assert none.interval == (0.0, 0.0)
     assert not none.significant and none.p_randomization == 1.0
 
 

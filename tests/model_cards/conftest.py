@@ -46,7 +46,7 @@ def quickstart(tmp_path_factory):
     _write_collection(folder / "questions")
     _succeed(folder, "-m", "dataset_builder", "build", "--profile", "offline", "--corpus",
              "questions/corpus.jsonl", "--query_types", "cropped", "keywords", "--teacher", "rank-fusion",
-             "--num_queries", "12", "--num_passages", "5", "--test_fraction", "0.2",
+             "--license", "cc0-1.0", "--num_queries", "12", "--num_passages", "5", "--test_fraction", "0.2",
              "--output_dir", DATASET)  # fmt: skip
     _succeed(folder, ROOT / "train_hf.py", *TRAINING)
     _succeed(folder, "-m", "evaluation", "--collection", "questions", "--top_k", "5",

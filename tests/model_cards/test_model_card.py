@@ -20,7 +20,7 @@ RESULTS = "runs/quickstart/results.json"
 def card(quickstart):
     checkpoint = read_checkpoint(quickstart / MODEL)
     results = read_results(quickstart / RESULTS, "student", model_revision(str(quickstart / MODEL)))
-    return ModelCard(render_model_card(checkpoint, results, MODEL, "mit", {}))
+    return ModelCard(render_model_card(checkpoint, results, MODEL, {}, language="en"))
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def test_the_metadata_says_what_it_was_made_of(card):
     assert card.data.library_name == "transformers"
     assert card.data.base_model == "sentence-transformers/all-MiniLM-L6-v2"
     assert card.data.datasets == [DATASET]
-    assert card.data.license == "mit"
+    assert card.data.license == "apache-2.0"
+    assert card.data.language == "en"
     assert "custom_code" in card.data.tags
 
 
@@ -116,7 +117,7 @@ def test_a_dataset_without_a_name_on_the_hub_is_an_error(checkpoint):
     path = checkpoint / "training_run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": "/data/mine"}))
     with pytest.raises(InputError, match="dataset_name is '/data/mine', a folder of this machine"):
-        render_model_card(read_checkpoint(checkpoint), [], "me/mine", "mit", {})
+        render_model_card(read_checkpoint(checkpoint), [], "me/mine", {})
 
 
 def test_figures_of_other_weights_are_refused(quickstart):
@@ -132,6 +133,40 @@ def test_a_results_file_without_the_system_or_a_field_is_an_error(quickstart, tm
     (tmp_path / "results.json").write_text(json.dumps(records))
     with pytest.raises(InputError, match="lacks 'machine'"):
         read_results(tmp_path / "results.json", "student", model_revision(str(quickstart / MODEL)))
+
+
+def test_the_table_compares_every_system_with_the_one_that_is_chosen(quickstart):
+    revision = model_revision(str(quickstart / MODEL))
+    (result,) = read_results(quickstart / RESULTS, "student", revision, "student")
+    card = render_model_card(read_checkpoint(quickstart / MODEL), [result], MODEL, {}, language="en")
+    record = json.loads((quickstart / RESULTS).read_text())[0]
+    assert [row.name for row in result.rows] == list(record["systems"]) == ["bm25", "student"]
+    first, student = result.rows
+    difference = record["comparisons"][0]["difference"]
+    assert student.change is None
+    assert first.change.difference == pytest.approx(-difference)
+    assert first.change.interval[0] <= -difference <= first.change.interval[1]
+    assert f"| {first.change.difference:+.4f} | {first.change.interval[0]:+.4f} to " in card
+    assert "from student" in card
+
+
+def test_a_quick_look_is_refused(quickstart, tmp_path):
+    records = json.loads((quickstart / RESULTS).read_text())
+    records[0]["num_judged"] = 50
+    with pytest.raises(
+        InputError, match=r"measured 2 of 50 queries of questions \(test\) \(--limit_queries\)"
+    ):
+        _read(records, tmp_path, quickstart)
+
+
+def test_a_licence_that_is_not_known_is_asked_for(checkpoint):
+    path = checkpoint / "training_run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model": "me/base"}))
+    with pytest.raises(
+        InputError,
+        match="the licence of me/base, which the weights inherit, is not known here; give --license",
+    ):
+        render_model_card(read_checkpoint(checkpoint), [], "me/mine", {}, language="en")
 
 
 def test_a_known_benchmark_gets_an_entry_in_eval_results(quickstart, tmp_path):

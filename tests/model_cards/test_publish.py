@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
-from model_cards.checks import find_machine_paths, find_problems
+from model_cards.checks import find_problems, machine_paths
 from model_cards.staging import Repository, stage
 from tests.model_cards.conftest import DATASET, MODEL, ROOT, publish
+from tests.model_cards.test_card_checks import MODEL_CARD
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_dataset_card_with_empty_fields_is_refused(staged):
     replace(
         folder,
         "README.md",
-        text.replace("license: other\n", "").replace("| teacher | rank-fusion |", "| teacher | |"),
+        text.replace("license: cc0-1.0\n", "").replace("| teacher | rank-fusion |", "| teacher | |"),
     )
     assert list(find_problems("dataset", folder)) == [
         "README.md: metadata 'license' is empty",
@@ -89,8 +90,7 @@ def test_a_dataset_that_load_dataset_does_not_read_is_refused(staged):
 
 def test_a_checkpoint_that_needs_this_checkout_is_refused(staged):
     folder = staged("model")
-    (folder / "README.md").write_text(CARD)
-    assert list(find_problems("model", folder)) == []
+    (folder / "README.md").write_text(MODEL_CARD)
     code = (folder / "modeling_twolar.py").read_text()
     replace(folder, "modeling_twolar.py", code + "\nimport dataset_builder\n")
     (problem,) = find_problems("model", folder)
@@ -98,10 +98,20 @@ def test_a_checkpoint_that_needs_this_checkout_is_refused(staged):
     assert "dataset_builder" in problem
 
 
+def test_lines_of_python_that_print_no_text_are_refused(staged):
+    folder = staged("model")
+    (folder / "README.md").write_text(
+        MODEL_CARD.replace('print(found["score"], passages[', "print(found, [0, 1][")
+    )
+    assert list(find_problems("model", folder)) == [
+        "README.md: its first lines of Python print no passage's text"
+    ]
+
+
 def test_a_checkpoints_own_code_sees_no_key(staged, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     folder = staged("model")
-    (folder / "README.md").write_text(CARD)
+    (folder / "README.md").write_text(MODEL_CARD)
     code = (folder / "modeling_twolar.py").read_text()
     replace(folder, "modeling_twolar.py", code + "\nassert 'hf_secret' not in os.environ.values()\n")
     assert list(find_problems("model", folder)) == []
@@ -119,8 +129,8 @@ def test_a_space_that_is_no_python_is_refused(staged):
 def test_a_path_of_this_machine_is_noted(staged):
     folder = staged("model")
     replace(folder, "config.json", '{"backbone_config": {"_name_or_path": "/home/me/models/mini"}}')
-    assert list(find_machine_paths(folder)) == [
-        "config.json names a folder of this machine: /home/me/models/mini"
+    assert list(machine_paths(folder, ["config.json"])) == [
+        "config.json names a folder of a machine: /home/me/models/mini"
     ]
 
 
@@ -141,15 +151,3 @@ def test_flags_that_cannot_be_used_get_one_line(tmp_path, flags, message):
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert message in result.stderr
-
-
-CARD = """---
-license: mit
-base_model: a/b
-datasets: [a/c]
-library_name: transformers
-pipeline_tag: text-ranking
-model-index: [{name: d}]
----
-A card.
-"""
