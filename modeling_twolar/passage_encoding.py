@@ -13,7 +13,7 @@ from .scoring_apart import PassageVectors, padded, scored_apart, split_pair, tex
 
 
 class EncodingModel(RerankingModel):
-    """`score` that encodes each text once, `encode_passages` and `rank_encoded`."""
+    """`score` that encodes each text once, `encode_passages`, `encode_query` and `rank_encoded`."""
 
     backbone: PreTrainedModel
     readout: nn.Module
@@ -51,17 +51,28 @@ class EncodingModel(RerankingModel):
             return text_vectors(readout, self.backbone, texts, tokens, is_query=False)
 
     @torch.inference_mode()
+    def encode_query(self, query: str) -> PassageVectors:
+        """A query's vectors; the cosine of its `pooled` with passages' finds candidates for `rank_encoded`.
+
+        Raises:
+            ValueError: as for `encode_passages`.
+        """
+        readout = self._bi_encoder()
+        require_pairs([(query, "")])
+        texts = [split_pair(self._tokenized([(query, "")], None), 0)[0]]
+        with evaluation_mode(self):
+            (vectors,) = text_vectors(readout, self.backbone, texts, self._batch_tokens, is_query=True)
+        return vectors
+
+    @torch.inference_mode()
     def rank_encoded(
         self, query: str, passages: Sequence[PassageVectors], top_k: int | None = None
     ) -> list[RankedPassage]:
         """As `rank`, of passages that `encode_passages` gave: only the query is left to encode."""
-        readout = self._bi_encoder()
-        require_pairs([(query, "")])
+        vectors = self.encode_query(query)
         require_positive("top_k", top_k)
-        texts = [split_pair(self._tokenized([(query, "")], None), 0)[0]]
-        with evaluation_mode(self):
-            (vectors,) = text_vectors(readout, self.backbone, texts, self._batch_tokens, is_query=True)
         queries = padded([vectors]).take(torch.zeros(len(passages), dtype=torch.long, device=self.device))
+        readout = self._bi_encoder()
         scores = self.head(readout.compare(queries, padded(passages))) if passages else torch.empty(0)
         return ranking(scores.float().cpu(), top_k)
 

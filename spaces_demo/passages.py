@@ -10,7 +10,7 @@ from datasets import DatasetDict, load_dataset
 MAX_PASSAGES = 1000
 MAX_PASSAGE_CHARACTERS = 20_000
 MAX_CHARACTERS = 2_000_000
-NUM_EXAMPLES = 4
+NUM_EXAMPLES = 5
 
 
 class InputError(ValueError):
@@ -67,8 +67,10 @@ def listed_passages(texts: Sequence[str]) -> list[Passage]:
     """The texts as passages, numbered from 1.
 
     Raises:
-        InputError: where the list or a text is empty, or over a limit.
+        InputError: where this is no list of texts, where it or a text is empty, or over a limit.
     """
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise InputError("The passages are no list of texts.")
     if not texts:
         raise InputError("The list of passages is empty; give at least one.")
     numbered = enumerate(texts, start=1)

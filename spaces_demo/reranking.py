@@ -1,16 +1,17 @@
-"""Two stages over a collection: BM25 finds candidates, TWOLAR puts them in order."""
+"""Two stages over a collection: BM25 and the checkpoint's cosine find candidates, TWOLAR puts them in order."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypedDict
 
-import bm25s
-import numpy as np
+import torch
+from first_stage import Bm25, Scores, best_first, candidates, stems_of
+from passage_vectors import Encoder, PassageVectors, TextVectors
 from passages import InputError, Passage, is_unicode
+from transformers import PretrainedConfig
 
 MAX_QUERY_CHARACTERS = 500
-NUM_CANDIDATES = 50
 
 
 class Ranked(TypedDict):
@@ -21,67 +22,112 @@ class Ranked(TypedDict):
 
 
 class Reranker(Protocol):
-    """What this page needs of a TWOLAR checkpoint."""
+    """What this page needs of any TWOLAR checkpoint."""
+
+    config: PretrainedConfig
 
     def rank(self, query: str, passages: Sequence[str]) -> list[Ranked]:
         """All passages, most relevant first."""
 
 
+class EncodingReranker(Encoder, Reranker, Protocol):
+    """A checkpoint that encodes query and passage apart."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def encode_query(self, query: str) -> TextVectors:
+        """The query's vectors."""
+
+    def rank_encoded(self, query: str, passages: Sequence[TextVectors]) -> list[Ranked]:
+        """As `rank`, of passages' vectors."""
+
+
+class Scorer(Protocol):
+    """A checkpoint over one collection. `indices` are of its passages."""
+
+    def cosines(self, query: str) -> Scores | None:
+        """(num_passages,), or None for a checkpoint that has no vectors of them."""
+
+    def rank(self, query: str, indices: Sequence[int]) -> list[Ranked]:
+        """These passages, most relevant first; a `corpus_id` counts within `indices`."""
+
+
+class TextScorer:
+    """Reads query and passages at each question, whatever the checkpoint."""
+
+    def __init__(self, model: Reranker, passages: Sequence[Passage]) -> None:
+        self._model = model
+        self._passages = passages
+
+    def cosines(self, query: str) -> None:
+        """None."""
+
+    def rank(self, query: str, indices: Sequence[int]) -> list[Ranked]:
+        """See `Scorer`."""
+        return self._model.rank(query, [self._passages[index].contents for index in indices])
+
+
+class VectorScorer:
+    """Reads only the query: the passages' vectors are kept."""
+
+    def __init__(self, model: EncodingReranker, vectors: PassageVectors) -> None:
+        self._model = model
+        self._vectors = vectors
+
+    def cosines(self, query: str) -> Scores:
+        """See `Scorer`."""
+        return self._vectors.pooled @ self._model.encode_query(query).pooled.float().cpu().numpy()
+
+    def rank(self, query: str, indices: Sequence[int]) -> list[Ranked]:
+        """See `Scorer`."""
+        device, dtype = self._model.device, self._model.dtype
+        passages = [self._vectors.take(index, device, dtype) for index in indices]
+        return self._model.rank_encoded(query, passages)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Passages to search. `name`: for the visitor; `is_bundled`: whether a link can name them."""
+
+    name: str
+    passages: Sequence[Passage]
+    bm25: Bm25
+    is_bundled: bool
+
+    @classmethod
+    def of(cls, name: str, passages: Sequence[Passage], is_bundled: bool = False) -> "Collection":
+        """The passages, indexed."""
+        return cls(name, passages, Bm25([passage.contents for passage in passages]), is_bundled)
+
+
 @dataclass(frozen=True, slots=True)
 class RankedPassage:
-    """A candidate's rank (from 1) and score (higher is more relevant) in both columns of the page.
+    """A candidate: TWOLAR's rank (from 1) and score (higher is more relevant), and where it stood before.
 
-    `other_*`: BM25's, or a second checkpoint's.
+    `index`: in the collection. `bm25_rank`: among all passages; None where it shares no word with the query.
+    `cosine_rank`: among all passages; None where the checkpoint has no vectors of them.
     """
 
+    index: int
     passage: Passage
-    other_rank: int
-    other_score: float
+    bm25_rank: int | None
+    cosine_rank: int | None
     rank: int
     score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """A query's candidates in TWOLAR's order, and what either side took."""
+    """A query's candidates in a checkpoint's order. `seconds`: of each step, in the order they were taken."""
 
-    query_words: frozenset[str]
+    query: str
+    collection: Collection
     passages: tuple[RankedPassage, ...]
-    num_searched: int
-    other_seconds: float
-    reranking_seconds: float
+    seconds: dict[str, float]
 
 
-class FirstStage:
-    """BM25 over a collection held in memory."""
-
-    def __init__(self, passages: Sequence[Passage]) -> None:
-        self.passages = passages
-        words = [words_of(passage.contents) for passage in passages]
-        self._index: bm25s.BM25 | None = None
-        if any(words):
-            self._index = bm25s.BM25()
-            self._index.index(words, show_progress=False)
-
-    def candidates(self, query_words: list[str]) -> list[tuple[Passage, float]]:
-        """The best passages and their scores; ties keep the collection's order.
-
-        Of a large collection those that share a word with the query, of a small one all.
-        """
-        scores = np.zeros(len(self.passages))
-        if self._index is not None and query_words:
-            scores = self._index.get_scores(query_words)
-        order = np.argsort(-scores, kind="stable")[:NUM_CANDIDATES]
-        small = len(self.passages) <= NUM_CANDIDATES
-        return [(self.passages[index], float(scores[index])) for index in order if small or scores[index] > 0]
-
-
-def words_of(text: str) -> list[str]:
-    """The words BM25 matches: lowercased, English stop words left out."""
-    return bm25s.tokenize(text, return_ids=False, show_progress=False)[0]
-
-
-def rerank(query: str, first_stage: FirstStage, reranker: Reranker) -> Reranking:
+def rerank(query: str, collection: Collection, scorer: Scorer) -> Reranking:
     """Find candidates and put them in TWOLAR's order.
 
     Raises:
@@ -89,43 +135,47 @@ def rerank(query: str, first_stage: FirstStage, reranker: Reranker) -> Reranking
     """
     query = checked_query(query)
     start = time.perf_counter()
-    query_words = words_of(query)
-    candidates = first_stage.candidates(query_words)
-    if not candidates:
+    bm25 = collection.bm25.scores(stems_of(query))
+    matched = time.perf_counter()
+    cosines = scorer.cosines(query)
+    compared = time.perf_counter()
+    found = candidates(bm25, cosines)
+    if not found:
         raise InputError("No passage shares a word with the query; try other words.")
-    found = time.perf_counter()
-    ranking = reranker.rank(query, [passage.contents for passage, _ in candidates])
-    reranked = time.perf_counter()
-    return Reranking(
-        query_words=frozenset(query_words),
-        passages=tuple(
-            RankedPassage(*_with_rank(candidates, entry["corpus_id"]), rank, entry["score"])
-            for rank, entry in enumerate(ranking, start=1)
-        ),
-        num_searched=len(first_stage.passages),
-        other_seconds=found - start,
-        reranking_seconds=reranked - found,
-    )
+    bm25_ranks = _ranks(bm25)
+    cosine_ranks = {} if cosines is None else _ranks(cosines)
+    unranked = [
+        RankedPassage(
+            index=index,
+            passage=collection.passages[index],
+            bm25_rank=bm25_ranks[index] if bm25[index] > 0 else None,
+            cosine_rank=cosine_ranks.get(index),
+            rank=0,
+            score=0.0,
+        )
+        for index in found
+    ]
+    seconds = {"BM25": matched - start} | ({} if cosines is None else {"cosine": compared - matched})
+    return reordered(Reranking(query, collection, tuple(unranked), seconds), "TWOLAR", scorer)
 
 
-def beside(reranking: Reranking, query: str, reranker: Reranker) -> Reranking:
-    """The reranking beside a second checkpoint's instead of the first stage's, over the same candidates."""
+def reordered(reranking: Reranking, step: str, scorer: Scorer) -> Reranking:
+    """The same candidates in this checkpoint's order; the time it took stands under the name `step`."""
+    before = reranking.passages
     start = time.perf_counter()
-    ranking = reranker.rank(query, [ranked.passage.contents for ranked in reranking.passages])
-    seconds = time.perf_counter() - start
-    places = {entry["corpus_id"]: (rank, entry["score"]) for rank, entry in enumerate(ranking, start=1)}
-    return replace(
-        reranking,
-        passages=tuple(
-            replace(ranked, other_rank=places[index][0], other_score=places[index][1])
-            for index, ranked in enumerate(reranking.passages)
-        ),
-        other_seconds=seconds,
+    ranking = scorer.rank(reranking.query, [ranked.index for ranked in before])
+    seconds = reranking.seconds | {step: time.perf_counter() - start}
+    passages = tuple(
+        replace(before[entry["corpus_id"]], rank=rank, score=entry["score"])
+        for rank, entry in enumerate(ranking, start=1)
     )
+    return replace(reranking, passages=passages, seconds=seconds)
 
 
 def checked_query(query: str) -> str:
     """The query without surrounding blanks."""
+    if not isinstance(query, str):
+        raise InputError("The query is no text.")
     query = query.strip()
     if not query:
         raise InputError("The query is empty; type a question or a few words.")
@@ -136,6 +186,5 @@ def checked_query(query: str) -> str:
     return query
 
 
-def _with_rank(candidates: list[tuple[Passage, float]], index: int) -> tuple[Passage, int, float]:
-    passage, score = candidates[index]
-    return passage, index + 1, score
+def _ranks(scores: Scores) -> dict[int, int]:
+    return {index: rank for rank, index in enumerate(best_first(scores), start=1)}

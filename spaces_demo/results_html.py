@@ -3,63 +3,26 @@
 import re
 from collections.abc import Sequence
 from html import escape
-from urllib.parse import quote
 
+from first_stage import stem_of, stems_of
 from reranking import RankedPassage, Reranking
 
 BM25 = "BM25"
 NUM_SHOWN = 10
 EXCERPT_CHARACTERS = 240
 
-CSS = """
-.stages { display: grid; grid-template-columns: 1fr 1fr; gap: 1.25rem; }
-.stages h2 { font-size: 1.1rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-.stages ol { list-style: none; margin: 0; padding: 0; }
-.stages li { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: .6rem .8rem;
-  margin: 0 0 .6rem; background: var(--block-background-fill); overflow-wrap: anywhere; }
-.stages .line { display: flex; gap: .5rem; align-items: baseline; }
-.stages .title { font-weight: 600; flex: 1; }
-.stages .move { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.stages .up { color: #15803d; } .dark .stages .up { color: #4ade80; }
-.stages .down { color: #b45309; } .dark .stages .down { color: #fbbf24; }
-.stages .score { display: flex; gap: .5rem; align-items: center; font-size: .8rem; margin: .25rem 0;
-  font-variant-numeric: tabular-nums; }
-.stages .bar { flex: 1; height: 6px; border-radius: 3px; background: var(--border-color-primary); }
-.stages .bar i { display: block; height: 100%; border-radius: 3px; background: var(--color-accent); }
-.stages .text { white-space: pre-line; font-size: .9rem; line-height: 1.45; }
-.stages summary { cursor: pointer; }
-.stages details[open] summary .excerpt { display: none; }
-.stages details[open] summary::after { content: "show less"; opacity: .7; }
-.stages mark { background: color-mix(in srgb, var(--color-accent) 30%, transparent); color: inherit;
-  border-radius: 3px; }
-.summary { margin: 0 0 .75rem; }
-.problem { border-left: 4px solid #dc2626; padding: .6rem .8rem; background: var(--block-background-fill); }
-@media (max-width: 700px) {
-  .stages { grid-template-columns: 1fr; }
-  .stages .reranked { order: -1; }
-}
-"""
 
-
-def results_html(query: str, reranking: Reranking, linkable: bool, other: str = BM25) -> str:
-    """TWOLAR beside `other`, the best passages of each; `linkable`: with a link to this query."""
-    others = sorted(reranking.passages, key=lambda ranked: ranked.other_rank)
-    words = reranking.query_words
-    other_scores = [ranked.other_score for ranked in others]
-    scores = [ranked.score for ranked in reranking.passages]
-    before = [
-        _item(ranked, ranked.other_rank, _bar(ranked.other_score, other_scores), _now(ranked), words)
-        for ranked in others[:NUM_SHOWN]
-    ]
-    after = [
-        _item(ranked, ranked.rank, _bar(ranked.score, scores), _moved(ranked, other), words)
-        for ranked in reranking.passages[:NUM_SHOWN]
-    ]
-    title = "First stage: BM25" if other == BM25 else escape(other)
+def results_html(reranking: Reranking, second: tuple[str, Reranking] | None = None) -> str:
+    """TWOLAR's best passages and where each stood before; beside them BM25's best, or a second checkpoint's."""
+    stems = frozenset(stems_of(reranking.query))
+    name, other = (BM25, _bm25_items(reranking, stems))
+    if second:
+        name, other = second[0], _items(second[1].passages, stems)
     return (
-        _summary(query, reranking, linkable, other)
-        + f'<div class="stages"><section><h2>{title}</h2><ol>{"".join(before)}</ol></section>'
-        + f'<section class="reranked"><h2>Reranked by TWOLAR</h2><ol>{"".join(after)}</ol></section></div>'
+        f'<div class="results">{_summary(reranking, second)}{_legend(reranking)}'
+        f'<label class="show-other"><input type="checkbox"> show the order of {escape(name)} instead</label>'
+        f'<div class="stages">{_column("reranked", "TWOLAR’s order", _items(reranking.passages, stems))}'
+        f"{_column('other', f'{name}’s order', other)}</div></div>"
     )
 
 
@@ -68,56 +31,95 @@ def problem_html(message: str) -> str:
     return f'<p class="problem" role="alert">{escape(message)}</p>'
 
 
-def marked(text: str, words: frozenset[str]) -> str:
-    """`text` escaped, with the query's words in `<mark>`; words as BM25 cuts them."""
-    pieces = re.split(r"(\b\w\w+\b)", text)
+def marked(text: str, stems: frozenset[str]) -> str:
+    """`text` escaped, with the words that BM25 matches to the query's in `<mark>`."""
+    pieces = re.split(r"([^\W_]+)", text)
     return "".join(
-        f"<mark>{escape(piece)}</mark>" if piece.lower() in words else escape(piece) for piece in pieces
+        f"<mark>{escape(piece)}</mark>" if stem_of(piece) in stems else escape(piece) for piece in pieces
     )
 
 
-def _summary(query: str, reranking: Reranking, linkable: bool, other: str) -> str:
-    link = f' · <a href="?q={quote(query, safe="")}">link to this query</a>' if linkable else ""
+def title_of(docid: str, title: str) -> str:
+    """A title that spells an identifier in words, such as `str split`, as the identifier, `builtins.str.split`."""
+    words = _words(title)
+    return docid if _words(docid)[-len(words) :] == words or not words else title
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text)
+
+
+def _column(css_class: str, heading: str, items: Sequence[str]) -> str:
+    return f'<section class="{css_class}"><h2>{escape(heading)}</h2><ol>{"".join(items)}</ol></section>'
+
+
+def _summary(reranking: Reranking, second: tuple[str, Reranking] | None) -> str:
+    collection = reranking.collection
+    seconds = second[1].seconds if second else reranking.seconds
+    times = " · ".join(f"{escape(step)} {1000 * taken:,.1f} ms" for step, taken in seconds.items())
     return (
-        f'<p class="summary">{len(reranking.passages)} candidates of {reranking.num_searched:,} passages · '
-        f"{escape(other)} {reranking.other_seconds:.3f} s · "
-        f"TWOLAR {reranking.reranking_seconds:.3f} s{link}</p>"
+        f'<p class="summary" role="status">{len(reranking.passages)} candidates of '
+        f"{len(collection.passages):,} passages of <strong>{escape(collection.name)}</strong> · {times}</p>"
     )
 
 
-def _item(ranked: RankedPassage, rank: int, bar: str, move: str, words: frozenset[str]) -> str:
-    title = marked(ranked.passage.title, words) or escape(ranked.passage.docid)
+def _legend(reranking: Reranking) -> str:
+    encoded = any(ranked.cosine_rank for ranked in reranking.passages)
+    before = "<em>BM25 12</em>, <em>cosine 3</em>: its place among all by words, by vectors."
     return (
-        f'<li><div class="line"><span>{rank}.</span><span class="title">{title}</span>{move}</div>'
-        f"{bar}{_text(ranked.passage.text, words)}</li>"
+        f'<p class="legend">{before if encoded else "<em>BM25 12</em>: its place among all by words."} '
+        '<span class="up">▲</span> <span class="down">▼</span> moved up or down from BM25’s. Bar: score. '
+        "<mark>Marked</mark>: words of the query.</p>"
     )
 
 
-def _bar(score: float, scores: Sequence[float]) -> str:
+def _items(passages: Sequence[RankedPassage], stems: frozenset[str]) -> list[str]:
+    scores = [ranked.score for ranked in passages]
     low, high = min(scores), max(scores)
-    percent = 100 * (score - low) / (high - low) if high > low else 100
+    items = []
+    for ranked in passages[:NUM_SHOWN]:
+        percent = 100 * (ranked.score - low) / (high - low) if high > low else 100
+        bar = f'<div class="bar" title="score {ranked.score:.2f}"><i style="width:{percent:.0f}%"></i></div>'
+        items.append(_item(ranked, ranked.rank, _stood_before(ranked), bar, stems))
+    return items
+
+
+def _bm25_items(reranking: Reranking, stems: frozenset[str]) -> list[str]:
+    matched = {ranked.bm25_rank: ranked for ranked in reranking.passages if ranked.bm25_rank}
+    return [
+        _item(matched[rank], rank, f'<span class="place">TWOLAR {matched[rank].rank}</span>', "", stems)
+        for rank in sorted(matched)[:NUM_SHOWN]
+    ]
+
+
+def _item(ranked: RankedPassage, rank: int, places: str, bar: str, stems: frozenset[str]) -> str:
+    title = marked(title_of(ranked.passage.docid, ranked.passage.title), stems)
     return (
-        f'<div class="score"><span class="bar"><i style="width:{percent:.0f}%"></i></span>{score:.2f}</div>'
+        f'<li><div class="line"><span>{rank}.</span><span class="title">{title}</span>{places}</div>'
+        f"{bar}{_text(ranked.passage.text, stems)}</li>"
     )
 
 
-def _now(ranked: RankedPassage) -> str:
-    return f'<span class="move" title="TWOLAR ranks it {ranked.rank}">→ {ranked.rank}</span>'
+def _stood_before(ranked: RankedPassage) -> str:
+    return _bm25_place(ranked) + (
+        f'<span class="place">cosine {ranked.cosine_rank:,}</span>' if ranked.cosine_rank else ""
+    )
 
 
-def _moved(ranked: RankedPassage, other: str) -> str:
-    places = ranked.other_rank - ranked.rank
-    if places == 0:
-        return '<span class="move" title="same place in both">=</span>'
-    name, arrow = ("up", "▲") if places > 0 else ("down", "▼")
-    return f'<span class="move {name}" title="{escape(other)} ranks it {ranked.other_rank}">{arrow}{abs(places)}</span>'
+def _bm25_place(ranked: RankedPassage) -> str:
+    if ranked.bm25_rank is None:
+        return '<span class="place up">▲ BM25: no shared word</span>'
+    if ranked.bm25_rank == ranked.rank:
+        return f'<span class="place">BM25 {ranked.bm25_rank}</span>'
+    css_class, arrow = ("up", "▲") if ranked.rank < ranked.bm25_rank else ("down", "▼")
+    return f'<span class="place {css_class}">{arrow} BM25 {ranked.bm25_rank:,}</span>'
 
 
-def _text(text: str, words: frozenset[str]) -> str:
+def _text(text: str, stems: frozenset[str]) -> str:
     if len(text) <= EXCERPT_CHARACTERS:
-        return f'<div class="text">{marked(text, words)}</div>'
+        return f'<div class="text">{marked(text, stems)}</div>'
     excerpt = text[:EXCERPT_CHARACTERS].rsplit(maxsplit=1)[0]
     return (
-        f'<details><summary class="text"><span class="excerpt">{marked(excerpt, words)} …</span></summary>'
-        f'<div class="text">{marked(text, words)}</div></details>'
+        f'<details><summary class="text"><span class="excerpt">{marked(excerpt, stems)} …</span></summary>'
+        f'<div class="text">{marked(text, stems)}</div></details>'
     )

@@ -47,6 +47,7 @@ REFUSED = [
     (lambda model: model.encode_passages("a string"), "passages are one text, 'a string'; give a list"),
     (lambda model: model.encode_passages([None]), "passage 0 is None, not a text"),
     (lambda model: model.encode_passages(["p"], max_length=2), "max_length 2 is below 5"),
+    (lambda model: model.encode_query(None), "the query of pair 0 is None, not a text"),
     (lambda model: model.rank_encoded(None, []), "the query of pair 0 is None, not a text"),
     (lambda model: model.rank_encoded("q", [], top_k=0), "top_k 0 is below 1"),
 ]

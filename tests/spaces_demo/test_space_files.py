@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import yaml
+from loading import CHECKPOINT, DATASET
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +21,5 @@ def test_the_space_asks_for_the_versions_that_the_tests_ran_with():
 
 def test_the_card_names_the_files_and_repositories_that_the_app_uses():
     metadata = yaml.safe_load((ROOT / "spaces_demo/README.md").read_text().split("---")[1])
-    app = (ROOT / "spaces_demo" / metadata["app_file"]).read_text()
-    assert f'DEFAULT_MODEL = "{metadata["models"][0]}"' in app
-    assert f'DEFAULT_DATASET = "{metadata["datasets"][0]}"' in app
+    assert (metadata["models"], metadata["datasets"]) == ([CHECKPOINT.default], [DATASET.default])
+    assert (ROOT / "spaces_demo" / metadata["app_file"]).is_file()

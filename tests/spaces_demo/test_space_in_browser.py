@@ -1,6 +1,7 @@
 """The page as a visitor uses it, in headless Chromium (`apt install chromium`)."""
 
 import pytest
+from gradio_client import Client
 
 
 @pytest.fixture
@@ -19,72 +20,107 @@ def ask(page, query):
 
 
 def upload(page, name, content):
-    page.get_by_text("Rank your own passages instead").click()
+    page.get_by_label("your own passages").check()
     page.locator("input[type=file]").set_input_files(
         {"name": name, "mimeType": "text/plain", "buffer": content}
     )
-    page.get_by_text(name.split(".")[0]).first.wait_for()
 
 
 def titles(page, column):
-    return page.locator(".stages section").nth(column).locator(".title").all_inner_texts()
+    return page.locator(f".stages .{column} .title").all_inner_texts()
 
 
-def test_a_query_shows_both_orders_and_marks_its_words(page):
-    ask(page, "red planet")
-    page.locator(".stages").wait_for()
-    first_stage, reranked = titles(page, 0), titles(page, 1)
-    assert first_stage[0] == "mars"
-    assert sorted(first_stage) == sorted(reranked)
-    assert {mark.lower() for mark in page.locator("mark").all_inner_texts()} == {"red", "planet"}
+def test_the_page_opens_with_an_example_s_results_and_a_click_asks_another(page):
+    assert page.get_by_label("Query").input_value() == "red planet"
+    assert titles(page, "reranked")[0] == "mars"
+    page.get_by_role("button", name="rings of ice").click()
+    page.wait_for_url("**/?q=rings+of+ice")
+    page.locator(".reranked li:first-of-type .title", has_text="saturn").wait_for()
+
+
+def test_a_query_shows_both_orders_marks_its_words_and_stands_in_the_address(page):
+    ask(page, "ringed worlds & planets?")
+    page.get_by_role("status").filter(has_text="10 candidates of 10 passages").wait_for()
+    page.locator("mark", has_text="rings").first.wait_for()
+    asked = titles(page, "reranked")
+    assert sorted(asked) == sorted([*titles(page, "other"), *(set(asked) - set(titles(page, "other")))])
+    address = page.url
+    assert address.endswith("?q=ringed+worlds+%26+planets%3F")
+    page.goto("about:blank")
+    page.goto(address)
+    page.locator("mark", has_text="rings").first.wait_for()
+    assert page.get_by_label("Query").input_value() == "ringed worlds & planets?"
+    assert titles(page, "reranked") == asked
+
+
+def test_a_page_is_shown_while_the_api_s_calls_wait(page, address):
+    client = Client(address, verbose=False)
+    texts = [f"red planet {number} " * 100 for number in range(30)]
+    jobs = [client.submit("red", texts, api_name="/rerank") for _ in range(2)]
+    page.goto(f"{address}?q=rings")
+    page.locator("mark", has_text="rings").first.wait_for()
+    assert not jobs[-1].done()
+    assert len(jobs[-1].result()) == 10
 
 
 def test_a_second_checkpoint_can_be_seen_beside(page, second_checkpoint):
-    ask(page, "red planet")
-    page.locator(".stages").wait_for()
     page.get_by_label(str(second_checkpoint)).check()
-    page.get_by_role("heading", name=str(second_checkpoint)).wait_for()
-    assert titles(page, 0) == titles(page, 1)
-    assert set(page.locator(".reranked .move").all_inner_texts()) == {"="}
-
-
-def test_an_example_is_ranked_at_a_click(page):
-    page.get_by_text("rings of ice").first.click()
-    page.locator(".stages").wait_for()
-    assert titles(page, 0)[0] == "saturn"
-
-
-def test_a_link_asks_its_query(page, address):
-    ask(page, "red planet & rings?")
-    page.get_by_role("link", name="link to this query").wait_for()
-    page.goto(address + page.get_by_role("link", name="link to this query").get_attribute("href"))
-    page.locator(".stages").wait_for()
-    assert page.get_by_label("Query").input_value() == "red planet & rings?"
+    page.get_by_role("heading", name=f"{second_checkpoint}’s order").wait_for()
+    assert titles(page, "reranked") == titles(page, "other")
 
 
 def test_an_uploaded_long_passage_opens_and_its_markup_is_text(page):
     upload(page, "mine.txt", b"<img src=x onerror=\"document.title='run'\"> red" + b" planet" * 100 + b" END")
+    page.get_by_text("mine").first.wait_for()
     ask(page, "red")
+    page.get_by_role("status").filter(has_text="1 passages of mine.txt").wait_for()
     page.locator(".stages summary").first.click()
     shown = page.locator(".stages details[open] > div.text").first.inner_text()
     assert shown.startswith("<img src=x onerror=") and shown.endswith("END")
     assert page.locator(".stages img").count() == 0
     assert page.title() == "TWOLAR reranker"
+    assert "q=" not in page.url
 
 
 def test_bad_input_is_answered_in_the_place_of_the_results(page):
     ask(page, " ")
     page.get_by_role("alert").filter(has_text="The query is empty").wait_for()
+    upload(page, "large.txt", b"red planet\n" * 600_000)
+    page.get_by_text("exceed the maximum").first.wait_for()
+    ask(page, "red")
+    page.get_by_role("alert").filter(has_text="There are no passages of your own yet").wait_for()
     upload(page, "wrong.tsv", b"only one column")
+    page.get_by_text("wrong").first.wait_for()
     ask(page, "red")
     page.get_by_role("alert").filter(has_text="wrong.tsv line 1").wait_for()
 
 
-def test_a_phone_shows_one_column_without_scrolling_sideways(browser, address):
-    phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    phone.goto(f"{address}?q=red+planet")
-    phone.locator(".stages").wait_for()
-    before, after = (phone.locator(".stages section").nth(n).bounding_box() for n in (0, 1))
-    assert after["x"] == before["x"] and after["y"] < before["y"]
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    phone.close()
+@pytest.mark.parametrize(
+    ("scheme", "width", "columns"), [("light", 1280, ["reranked", "other"]), ("dark", 390, ["reranked"])]
+)
+def test_contrast_and_labels_hold_the_keyboard_suffices_and_nothing_is_wider_than_the_screen(
+    browser, address, scheme, width, columns
+):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page.goto(address)
+    page.locator(".stages").wait_for()
+    shown = [name for name in ("reranked", "other") if page.locator(f".stages .{name}").is_visible()]
+    assert shown == columns
+    page.get_by_label("Query").focus()
+    focused = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        focused.append(page.evaluate("document.activeElement.innerText || document.activeElement.value"))
+    assert focused[:4] == ["Search", "red planet", "rings of ice", "bundled"]
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.get_by_label("your own passages").check()
+    page.get_by_label("Passages, one a line").wait_for()
+    report = axe.run(page)
+    assert report.violations_count == 0, report.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if "other" not in columns:
+        page.get_by_label("show the order of BM25 instead").check()
+        assert page.locator(".stages .other").is_visible() and page.locator(".stages .reranked").is_hidden()
+    page.close()

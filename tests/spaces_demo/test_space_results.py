@@ -3,11 +3,13 @@
 import sys
 from types import SimpleNamespace
 
-import app
+import numpy as np
 import pytest
+from demo import own_collection
+from loading import load_checkpoint
 from passages import InputError, Passage
-from reranking import FirstStage, beside, rerank
-from results_html import marked, results_html
+from reranking import Collection, TextScorer, reordered, rerank
+from results_html import marked, results_html, title_of
 
 HOSTILE = '<img src=x onerror="alert(1)"> red & planet'
 
@@ -19,39 +21,84 @@ class LastFirst:
         return [{"corpus_id": i, "score": float(i)} for i in reversed(range(len(passages)))]
 
 
+class ShortestFirst:
+    def rank(self, query, passages):
+        order = sorted(range(len(passages)), key=lambda index: len(passages[index]))
+        return [{"corpus_id": index, "score": -float(len(passages[index]))} for index in order]
+
+
+class LikeLast(TextScorer):
+    """Has vectors: the last passage is most like any query."""
+
+    def cosines(self, query):
+        return np.arange(len(self._passages), dtype=np.float32)
+
+
 def collection(*texts):
-    return FirstStage([Passage(str(number), "", text) for number, text in enumerate(texts)])
+    return Collection.of("texts", [Passage(str(number), "", text) for number, text in enumerate(texts)])
 
 
-def test_both_ranks_and_scores_of_a_passage_are_kept():
-    reranking = rerank("red planet", collection("blue sea", "a red planet", "red"), LastFirst())
-    ranks = [(entry.passage.docid, entry.other_rank, entry.rank) for entry in reranking.passages]
-    assert ranks == [("0", 3, 1), ("2", 2, 2), ("1", 1, 3)]
-    assert [entry.score for entry in reranking.passages] == [2.0, 1.0, 0.0]
+def reranked(query, texts, scorer=TextScorer, model=None):
+    over = collection(*texts)
+    return rerank(query, over, scorer(model or LastFirst(), over.passages))
+
+
+def test_where_a_passage_stood_among_all_before_is_kept():
+    reranking = reranked("red planet", ["blue sea", "a red planet", "reds"], LikeLast)
+    places = [
+        (ranked.passage.docid, ranked.rank, ranked.bm25_rank, ranked.cosine_rank)
+        for ranked in reranking.passages
+    ]
+    assert sorted(places, key=lambda place: place[1]) == places
+    assert {place[0]: place[2:] for place in places} == {"0": (None, 3), "1": (1, 2), "2": (2, 1)}
+    assert list(reranking.seconds) == ["BM25", "cosine", "TWOLAR"]
+
+
+def test_words_are_matched_by_their_stems():
+    reranking = reranked("deleting folders", ["delete a folder", "blue"])
+    assert {ranked.passage.docid: ranked.bm25_rank for ranked in reranking.passages} == {"0": 1, "1": None}
 
 
 def test_of_a_large_collection_at_most_fifty_passages_that_share_a_word_are_reranked():
     texts = ["red"] * 60 + ["blue"] * 60
-    assert len(rerank("red", collection(*texts), LastFirst()).passages) == 50
-    assert len(rerank("red", collection("red", *texts[60:]), LastFirst()).passages) == 1
+    assert len(reranked("red", texts).passages) == 50
+    assert len(reranked("red", ["red", *texts[60:]]).passages) == 1
     with pytest.raises(InputError, match="No passage shares a word"):
-        rerank("green", collection(*texts), LastFirst())
+        reranked("green", texts)
+
+
+def test_the_best_by_words_and_the_best_by_cosine_are_candidates():
+    texts = ["red"] * 60 + ["blue"] * 60
+    found = {int(ranked.passage.docid) for ranked in reranked("red", texts, LikeLast).passages}
+    assert found == {*range(25), *range(95, 120)}
 
 
 @pytest.mark.parametrize("query", ["?", "the", "green"])
 @pytest.mark.parametrize("texts", [("red", "blue"), ("the", "?"), ("x",)])
 def test_a_small_collection_is_reranked_even_where_no_word_matches(query, texts):
-    reranking = rerank(query, collection(*texts), LastFirst())
-    assert [entry.other_score for entry in reranking.passages] == [0.0] * len(texts)
+    assert [ranked.bm25_rank for ranked in reranked(query, texts).passages] == [None] * len(texts)
 
 
 @pytest.mark.parametrize(
     ("query", "message"),
-    [(" ", "is empty"), ("q" * 501, "shorten it to 500"), ("\ud800", "not valid text")],
+    [
+        (" ", "is empty"),
+        ("q" * 501, "shorten it to 500"),
+        ("\ud800", "not valid text"),
+        (None, "is no text"),
+    ],
 )
 def test_a_query_that_is_empty_too_long_or_no_text_is_refused(query, message):
     with pytest.raises(InputError, match=message):
-        rerank(query, collection("red"), LastFirst())
+        reranked(query, ["red"])
+
+
+def test_own_passages_are_named_by_where_they_come_from(tmp_path):
+    (tmp_path / "mine.txt").write_text("blue\n")
+    both = own_collection("red", str(tmp_path / "mine.txt"))
+    assert (both.name, len(both.passages)) == ("the pasted passages and mine.txt", 2)
+    with pytest.raises(InputError, match="no passages of your own yet"):
+        own_collection(" ", None)
 
 
 def test_matched_words_are_marked_and_everything_else_is_escaped():
@@ -60,43 +107,46 @@ def test_matched_words_are_marked_and_everything_else_is_escaped():
     )
 
 
-def test_markup_in_passages_and_query_is_shown_as_text():
+@pytest.mark.parametrize(
+    ("docid", "title", "shown"),
+    [
+        ("builtins.str.split", "str split", "builtins.str.split"),
+        ("os.cpu_count", "os cpu count", "os.cpu_count"),
+        ("42", "Mars", "Mars"),
+        ("42", "", "42"),
+    ],
+)
+def test_a_title_that_spells_the_identifier_is_shown_as_the_identifier(docid, title, shown):
+    assert title_of(docid, title) == shown
+
+
+def test_markup_in_passages_query_and_names_is_shown_as_text():
     long = HOSTILE + " planet" * 100
     passages = [Passage(HOSTILE, "", "red"), Passage("2", HOSTILE, HOSTILE), Passage("3", "", long)]
-    html = results_html(HOSTILE, rerank(HOSTILE, FirstStage(passages), LastFirst()), linkable=True)
-    assert "<img" not in html
-    assert 'href="?q=%3Cimg' in html
+    over = Collection.of(HOSTILE, passages)
+    scorer = TextScorer(LastFirst(), passages)
+    reranking = rerank(HOSTILE, over, scorer)
+    assert "<img" not in results_html(reranking, (HOSTILE, reordered(reranking, HOSTILE, scorer)))
 
 
-def test_each_passage_shows_how_far_it_moved():
-    html = results_html("red", rerank("red", collection("red", "red", "red"), LastFirst()), linkable=False)
-    first_stage, reranked = html.split('class="reranked"')
-    assert [first_stage.count(f"→ {rank}</span>") for rank in (1, 2, 3)] == [1, 1, 1]
-    assert ["▲2" in reranked, ">=</span>" in reranked, "▼2" in reranked] == [True, True, True]
+def test_each_passage_shows_whether_it_rose():
+    html = results_html(reranked("red", ["red", "red", "red", "blue"]))
+    ranked, bm25 = html.split('class="other"')
+    assert ["▲ BM25: no shared word" in ranked, "▲ BM25 3" in ranked, "▼ BM25 1" in ranked] == [True] * 3
+    assert [bm25.count(f"TWOLAR {rank}</span>") for rank in (1, 2, 3, 4)] == [0, 1, 1, 1]
 
 
 def test_bars_run_from_the_lowest_score_to_the_highest():
-    html = results_html("red", rerank("red", collection("red", "red", "red"), LastFirst()), linkable=False)
-    reranked = html.split('class="reranked"')[1]
-    widths = [part.split("%")[0] for part in reranked.split("width:")[1:]]
-    assert widths == ["100", "50", "0"]
+    html = results_html(reranked("red", ["red", "red", "red"]))
+    assert [f"width:{percent}%" in html for percent in (0, 50, 100)] == [True] * 3
 
 
 def test_a_second_checkpoint_stands_beside_over_the_same_candidates():
-    class ShortestFirst:
-        def rank(self, query, passages):
-            order = sorted(range(len(passages)), key=lambda index: len(passages[index]))
-            return [{"corpus_id": index, "score": -float(len(passages[index]))} for index in order]
-
-    reranking = rerank("red", collection("red red", "red red red", "red"), LastFirst())
-    both = beside(reranking, "red", ShortestFirst())
-    ranks = {
-        entry.passage.docid: (entry.other_rank, entry.other_score, entry.rank) for entry in both.passages
-    }
-    before = {entry.passage.docid: entry.rank for entry in reranking.passages}
-    assert ranks == {"2": (1, -3.0, before["2"]), "0": (2, -7.0, before["0"]), "1": (3, -11.0, before["1"])}
-    html = results_html("red", both, linkable=False, other="<b>second</b>")
-    assert "<h2>&lt;b&gt;second&lt;/b&gt;</h2>" in html and "<b>second" not in html
+    reranking = reranked("red", ["red red", "red red red", "red"])
+    both = reordered(reranking, "second", TextScorer(ShortestFirst(), reranking.collection.passages))
+    assert [ranked.passage.docid for ranked in both.passages] == ["2", "0", "1"]
+    html = results_html(reranking, ("second", both))
+    assert "second’s order" in html and "BM25’s order" not in html and " · second " in html
 
 
 def test_on_zero_gpu_each_ranking_borrows_the_gpu_and_nothing_ranks_before(checkpoint, monkeypatch):
@@ -107,6 +157,6 @@ def test_on_zero_gpu_each_ranking_borrows_the_gpu_and_nothing_ranks_before(check
 
     monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    reranking = rerank("red", collection("red", "blue"), app._load_checkpoint(str(checkpoint)))
+    reranking = reranked("red", ["red", "blue"], model=load_checkpoint(str(checkpoint)))
     assert borrowed == ["red"]
     assert reranking.passages[0].passage.text == "red"

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from demo import Demo
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
@@ -26,7 +27,7 @@ def test_rerank_gives_the_order_and_scores_of_the_checkpoint(client, checkpoint)
     ):
         assert [entry["text"] for entry in answer] == [texts[entry["corpus_id"]] for entry in expected]
         assert [entry["score"] for entry in answer] == pytest.approx(
-            [entry["score"] for entry in expected], abs=1e-4
+            [entry["score"] for entry in expected], abs=1e-3
         )
         assert [entry["rank"] for entry in answer] == list(range(1, 11))
 
@@ -37,16 +38,21 @@ def test_top_k_keeps_the_best(client):
 
 
 @pytest.mark.parametrize(
-    ("query", "passages", "message"),
+    ("query", "passages", "top_k", "message"),
     [
-        ("", ["x"], "The query is empty"),
-        ("x", [], "list of passages is empty"),
-        ("q" * 501, ["x"], "shorten it"),
+        ("", ["x"], 10, "The query is empty"),
+        (3, ["x"], 10, "The query is no text"),
+        ("x", [], 10, "list of passages is empty"),
+        ("x", "one text", 10, "no list of texts"),
+        ("x", ["x", 3], 10, "no list of texts"),
+        ("q" * 501, ["x"], 10, "shorten it"),
+        ("x", ["x"], 0, "top_k is 0; give a whole number from 1 on"),
+        ("x", ["x"], "all", "top_k is 'all'"),
     ],
 )
-def test_input_that_cannot_be_used_is_answered_with_its_mend(client, query, passages, message):
+def test_input_that_cannot_be_used_is_answered_with_its_mend(client, query, passages, top_k, message):
     with pytest.raises(AppError, match=message):
-        client.predict(query, passages, api_name="/rerank")
+        client.predict(query, passages, top_k, api_name="/rerank")
 
 
 def test_only_rerank_is_offered_to_programs(client):
@@ -62,13 +68,26 @@ def test_twenty_askers_at_once_each_get_their_own_answer(client):
         assert all(pool.map(ask, PLANETS * 2))
 
 
-@pytest.mark.parametrize("missing", ["checkpoint", "second checkpoint", "dataset"])
-def test_a_missing_part_ends_it_with_one_line_and_code_2(run_app, checkpoint, rankings, tmp_path, missing):
+def test_a_missing_checkpoint_ends_it_with_one_line_and_code_2(run_app, rankings, tmp_path):
     absent = str(tmp_path / "absent")
-    parts = {"checkpoint": checkpoint, "dataset": rankings, "second checkpoint": checkpoint, missing: absent}
-    process = run_app(*parts.values())
+    process = run_app(absent, rankings, "")
     error = process.communicate(timeout=120)[1]
     assert process.returncode == 2
-    assert f"error: cannot load the {missing} {absent}" in error.splitlines()[-1]
+    assert f"error: cannot load the checkpoint {absent}" in error.splitlines()[-1]
     assert "make quickstart" in error.splitlines()[-1]
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("missing", ["second checkpoint", "dataset"])
+def test_another_missing_part_ends_it_as_well(checkpoint, tmp_path, missing, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        Demo(str(checkpoint), str(tmp_path / "absent"), "absent" if missing == "second checkpoint" else "")
+    assert f"error: cannot load the {missing} " in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_is_named(checkpoint, rankings, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("loading.CACHE", tmp_path / "file")
+    with pytest.raises(SystemExit, match="2"):
+        Demo(str(checkpoint), str(rankings))
+    assert f"error: cannot keep the passages' vectors in {tmp_path / 'file'}" in capsys.readouterr().err

@@ -1,0 +1,144 @@
+"""What the page and the API ask of the checkpoints and the bundled passages, all loaded once."""
+
+from pathlib import Path
+from typing import TypedDict
+
+import gradio as gr
+from loading import CHECKPOINT, DATASET, SECOND_CHECKPOINT, Checkpoint, is_zero_gpu, load_checkpoint
+from passages import (
+    InputError,
+    distinct_passages,
+    example_queries,
+    listed_passages,
+    load_rankings,
+    pasted_passages,
+    uploaded_passages,
+)
+from reranking import Collection, Reranking, reordered, rerank
+from results_html import BM25, problem_html, results_html
+
+# Each with its answer in the top 3: tests/spaces_demo/test_space_examples.py.
+EXAMPLES = [
+    "how many cores does this computer have",
+    "recursively remove a folder",
+    "run an external program and read its output",
+    "remember results of expensive function calls",
+    "split text at every match of a regular expression",
+]
+BUNDLED, OWN = "bundled", "own"
+
+Skipped = dict[str, str]
+
+
+class RankedPassage(TypedDict):
+    """A passage in the answer of `/rerank`."""
+
+    rank: int
+    docid: str
+    title: str
+    text: str
+    score: float
+    bm25_rank: int | None
+    cosine_rank: int | None
+
+
+class Demo:
+    """The checkpoints, the bundled passages, and the questions that the page offers."""
+
+    def __init__(self, model_name: str, dataset_name: str, second_name: str = "") -> None:
+        models = {model_name: CHECKPOINT.load(model_name, load_checkpoint)}
+        if second_name:
+            models[second_name] = SECOND_CHECKPOINT.load(second_name, load_checkpoint)
+        splits = DATASET.load(dataset_name, load_rankings)
+        self.examples = EXAMPLES if dataset_name == DATASET.default else example_queries(splits)
+        self.bundled = Collection.of(dataset_name, distinct_passages(splits), is_bundled=True)
+        self._first, *others = (Checkpoint(name, model, self.bundled) for name, model in models.items())
+        self._others = {checkpoint.name: checkpoint for checkpoint in others}
+        self.others = [BM25, *self._others]
+        self.opening = "" if is_zero_gpu() else self.page(self.examples[0])
+
+    @property
+    def model_name(self) -> str:
+        """The checkpoint's, as it was given."""
+        return self._first.name
+
+    def page(
+        self,
+        query: str | None,
+        source: str = BUNDLED,
+        pasted: str | None = None,
+        upload: str | None = None,
+        other: str = BM25,
+    ) -> str:
+        """The results as HTML; what is wrong with the input, in their place. An untouched field is None."""
+        try:
+            collection = self.bundled if source == BUNDLED else own_collection(pasted or "", upload)
+            reranking = self._search(query or "", collection)
+            second = self._others.get(other)
+            if second is None:
+                return results_html(reranking)
+            return results_html(
+                reranking, (second.name, reordered(reranking, second.name, second.over(collection)))
+            )
+        except InputError as error:
+            return problem_html(str(error))
+
+    def linked_page(self, request: gr.Request) -> tuple[str | Skipped, str | Skipped]:
+        """The query that the page's address asks for (`?q=`), and its results."""
+        query = request.query_params.get("q")
+        if not query:
+            return gr.skip(), gr.skip()  # an empty text would wipe out what the visitor has begun to type
+        return query, self.page(query)
+
+    def rerank(self, query: str, passages: list[str] | None = None, top_k: int = 10) -> list[RankedPassage]:
+        """Rank passages by their relevance to a query.
+
+        Args:
+            query: a question or a few words.
+            passages: texts to rank, `docid` being their number, from 1; of more than 50, BM25's best 50 are
+                ranked. Without them, the bundled collection is searched.
+            top_k: how many of the best passages to return.
+
+        Returns:
+            Passages, most relevant first, with TWOLAR's rank (from 1) and score, and their ranks among all
+            by BM25 (none without a shared word) and by cosine (none for texts given here).
+        """
+        try:
+            collection = self.bundled if passages is None else Collection.of("", listed_passages(passages))
+            if not isinstance(top_k, int) or top_k < 1:
+                raise InputError(f"top_k is {top_k!r}; give a whole number from 1 on.")
+            ranked = self._search(query, collection).passages[:top_k]
+        except InputError as error:
+            raise gr.Error(str(error)) from error
+        return [
+            RankedPassage(
+                rank=entry.rank,
+                docid=entry.passage.docid,
+                title=entry.passage.title,
+                text=entry.passage.text,
+                score=entry.score,
+                bm25_rank=entry.bm25_rank,
+                cosine_rank=entry.cosine_rank,
+            )
+            for entry in ranked
+        ]
+
+    def _search(self, query: str, collection: Collection) -> Reranking:
+        return rerank(query, collection, self._first.over(collection))
+
+
+def own_collection(pasted: str, upload: str | None) -> Collection:
+    """A visitor's own passages.
+
+    Raises:
+        InputError: where there are none, and for those that cannot be used.
+    """
+    file = Path(upload) if upload else None
+    passages = pasted_passages(pasted)
+    names = ["the pasted passages"] if passages else []
+    if file:
+        passages += uploaded_passages(file)
+        names.append(file.name)
+    if not passages:
+        raise InputError("There are no passages of your own yet; paste some, or upload a file.")
+    return Collection.of(" and ".join(names), passages)
