@@ -72,7 +72,7 @@ def build_page(demo: Demo) -> gr.Blocks:
         for asked in (query.submit, examples.load_input_event.then, other.input):
             asked(
                 demo.page, [query, source, pasted, upload, other], results, js=WRITE_ADDRESS,
-                api_visibility="private", concurrency_id="searches",
+                api_visibility="private", concurrency_id="searches", concurrency_limit=2,
             )  # fmt: skip
         page.load(
             demo.linked_page, None, [query, results], show_progress="hidden", api_visibility="private",
@@ -104,6 +104,7 @@ if __name__ == "__main__":
         js=NAME_UPLOAD_BY_ITS_TEXT,
         css_paths=Path(__file__).with_name("page.css"),
         max_file_size=MAX_FILE_BYTES,
+        show_error=True,
         inbrowser=sys.stdout.isatty(),
         footer_links=["api", "gradio"],
     )

@@ -50,7 +50,9 @@ class Demo:
         if second_name:
             models[second_name] = SECOND_CHECKPOINT.load(second_name, load_checkpoint)
         splits = DATASET.load(dataset_name, load_rankings)
-        self.examples = EXAMPLES if dataset_name == DATASET.default else example_queries(splits)
+        # Whoever publishes it: an organisation's own copy has the same passages.
+        is_default = Path(dataset_name).name == Path(DATASET.default).name
+        self.examples = EXAMPLES if is_default else example_queries(splits)
         self.bundled = Collection.of(dataset_name, distinct_passages(splits), is_bundled=True)
         self._first, *others = (Checkpoint(name, model, self.bundled) for name, model in models.items())
         self._others = {checkpoint.name: checkpoint for checkpoint in others}
@@ -109,7 +111,7 @@ class Demo:
                 raise InputError(f"top_k is {top_k!r}; give a whole number from 1 on.")
             ranked = self._search(query, collection).passages[:top_k]
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise gr.Error(str(error), print_exception=False) from error
         return [
             RankedPassage(
                 rank=entry.rank,

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from demo import Demo
 from gradio_client import Client
@@ -53,6 +54,12 @@ def test_top_k_keeps_the_best(client):
 def test_input_that_cannot_be_used_is_answered_with_its_mend(client, query, passages, top_k, message):
     with pytest.raises(AppError, match=message):
         client.predict(query, passages, top_k, api_name="/rerank")
+
+
+def test_a_call_without_a_query_is_answered_in_words_too(address):
+    url = f"{address}gradio_api/call/rerank"
+    event = httpx.post(url, json={"data": []}).json()["event_id"]
+    assert "didn't receive enough input values" in httpx.get(f"{url}/{event}").text
 
 
 def test_only_rerank_is_offered_to_programs(client):
