@@ -8,11 +8,14 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
+from benchmarks.random_t5 import save_random_t5
 from benchmarks.synthetic_corpus import synthetic_texts
 from retrieval.passage_store import PassageStore
 from retrieval.records import Passage
 from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
-from retrieval.retrievers.lucene import BM25, build_lucene_index
+from retrieval.retrievers.faiss_index import open_faiss_index
+from retrieval.retrievers.lucene import BM25, build_lucene_index, locate_index
+from retrieval.retrievers.reranked import BM25Reranked, MonoT5
 from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
 from tests.bert_tokenizer import as_bert
 
@@ -45,11 +48,16 @@ def main() -> None:
 
 
 def _search(passages: PassageStore, folder: Path, words: int) -> None:
+    for lucene in ("bm25", "splade"):
+        locate_index(str(folder / lucene), len(passages))
+    assert open_faiss_index(folder / "dragon").ntotal == len(passages)
     queries = [" ".join(text.split()[:6]) for text in islice(synthetic_texts(QUERIES, words), QUERIES)]
+    bm25 = BM25(folder / "bm25")
     for retriever in (
-        BM25(folder / "bm25"),
+        bm25,
         Splade(folder / "splade", _splade(folder, words)),
         DenseRetriever("dragon", folder / "dragon", _dragon(folder), passages),
+        BM25Reranked("bm25_monot5", bm25, _monot5(folder), passages),
     ):
         found = retriever.search(queries, DEPTH)
         assert all(len(hits) == DEPTH for hits in found), retriever.name
@@ -73,6 +81,12 @@ def _dragon(folder: Path) -> DragonEncoder:
     if not path.is_dir():
         _save(BertModel(_config(DRAGON_SIZE)), path)
     return DragonEncoder(str(path), str(path))
+
+
+def _monot5(folder: Path) -> MonoT5:
+    path = folder / "monot5-model"
+    save_random_t5(path, "tiny")
+    return MonoT5(str(path))
 
 
 def _config(hidden_size: int) -> BertConfig:
