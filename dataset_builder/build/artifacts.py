@@ -101,7 +101,8 @@ class Artifacts:
             _write_manifest(folder, recipe)
 
     def adopt(self, recipe: Recipe, links: Sequence[Path]) -> None:
-        """Let `links` lead to what another build has published, if one has; not where this build began its own."""
+        """Let `links` lead to what another build has published, if one has; not where this build began its own. What
+        they lead to instead, the build gets as its own: it is to be added to."""
         folder = self.root / recipe.key
         for link in links:
             if link.is_symlink() and not link.exists():
@@ -113,6 +114,10 @@ class Artifacts:
                 _note_user(folder, links[0].parent)
                 for link in links:
                     _lead(link, folder / link.name)
+                return
+        for link in links:
+            if link.is_symlink():
+                _own(link)
 
     def listed(self) -> Iterator[Artifact]:
         """Every part, by its key."""
@@ -217,6 +222,18 @@ def _lead(link: Path, to: Path) -> None:
     unfinished = link.with_name(f"{link.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     unfinished.symlink_to(to)
+    os.replace(unfinished, link)
+
+
+def _own(link: Path) -> None:
+    """A copy of what `link` leads to, in its place."""
+    copy, unfinished = link.resolve(), link.with_name(f"{link.name}.unfinished")
+    if copy.is_dir():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(copy, unfinished)
+        link.unlink()
+    else:
+        shutil.copyfile(copy, unfinished)
     os.replace(unfinished, link)
 
 

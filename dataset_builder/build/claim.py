@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.growth import GROWING, may_grow
 from dataset_builder.build.lock import sole_builder
 from dataset_builder.build.meaning import setting_meanings
-from dataset_builder.build.settings import OF_LABELS, BuildSettings
+from dataset_builder.build.settings import OF_LABELS, BuildSettings, Draw
 from retrieval.content import Seen
 from retrieval.corpus import PYTHON_STDLIB
 from retrieval.errors import InputError
@@ -51,6 +52,7 @@ class Begun:
         if "structured" in record:
             # Builds of earlier releases asked for text, or for a JSON list that is no longer asked for.
             record["answer_format"] = "json" if record.pop("structured") else "text"
+        record["earlier_draws"] = [Draw(*draw) for draw in record.get("earlier_draws", [])]
         settings = BuildSettings(**record, output_dir=str(folder.root))
         settings = replace(settings, num_shards=settings.num_shards or settings.default_shards)
         return cls(
@@ -73,7 +75,7 @@ def read_settings(folder: BuildFolder) -> BuildSettings:
 def claimed(folder: BuildFolder, settings: BuildSettings, identity: Identity, seen: Seen) -> Iterator[None]:
     """Hold a build folder: a new one gets the settings and their meaning, an old one was begun with the same meaning.
 
-    `Refused`, raised inside, frees a folder again; paid answers stay.
+    `Refused`, raised inside, frees a folder again, but for one whose queries were drawn; paid answers stay.
 
     Raises:
         InputError: where the folder holds another build, or files that are none, or is being built.
@@ -88,7 +90,8 @@ def claimed(folder: BuildFolder, settings: BuildSettings, identity: Identity, se
             try:
                 yield
             except Refused:
-                _free(folder)
+                if not folder.query_counts().is_file():
+                    _free(folder)
                 raise
     except Refused:
         _remove_if_empty(folder, is_new)
@@ -129,6 +132,8 @@ def _refuse_difference(folder: BuildFolder, settings: BuildSettings, identity: I
     if not any(folder.rankings(0).parent.glob("*.jsonl")):
         # How labels are asked for may be another where none was made yet.
         names = [name for name in names if name not in (*OF_LABELS, RANKING_PROMPT)]
+    if may_grow(settings, folder, begun.settings):
+        names = [name for name in names if name not in GROWING]
     if names:
         changes = ", ".join(f"{name} {before[name]!r} → {identity[name]!r}" for name in names)
         raise InputError(

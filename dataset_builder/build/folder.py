@@ -81,10 +81,9 @@ class BuildFolder:
         """All queries, in order."""
         return self.build / "queries.jsonl"
 
-    @property
-    def query_counts(self) -> Path:
-        """How many queries were kept and dropped, by type."""
-        return self.build / "query_counts.json"
+    def query_counts(self, draw: int = 0) -> Path:
+        """How many queries were kept and dropped, by type, in this draw and those before it."""
+        return self.build / ("query_counts.json" if draw == 0 else f"query_counts-{draw}.json")
 
     @property
     def overlaps(self) -> Path:
@@ -107,12 +106,11 @@ class BuildFolder:
         """The labelled pools of a shard."""
         return self.build / "rankings" / f"{shard:05d}.jsonl"
 
-    @property
-    def drawn(self) -> tuple[Path, ...]:
-        """The queries and their pools, with what is told of them."""
+    def drawn(self, draw: int) -> tuple[Path, ...]:
+        """The queries up to this draw and their pools, with what is told of them."""
         return (
             self.queries,
-            self.query_counts,
+            *map(self.query_counts, range(draw + 1)),
             self.overlaps,
             self.poolless(0).parent,
             self.pools(0).parent,

@@ -14,7 +14,7 @@ NAMES = (
     "teacher",
 )  # fmt: skip
 # Of these a change makes no other dataset.
-FREE = ("output_dir", "license", "num_shards")
+FREE = ("output_dir", "license", "num_shards", "earlier_draws")
 
 _NAME = re.compile(r"(?P<kind>[a-z-]+:)?(?P<name>.*?)(?P<weight>=[\d.]+)?")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -28,6 +29,14 @@ OF_LABELS = (
 )  # fmt: skip
 
 
+class Draw(NamedTuple):
+    """What a build had before it grew: so many queries in so many shards, and what tells those queries from others."""
+
+    num_queries: int
+    num_shards: int
+    content: str
+
+
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
     """The settings of a build; each profile gives them all, and flags of the same names override it.
@@ -45,7 +54,8 @@ class BuildSettings:
     `exclude_queries`: files of evaluation queries. From `window_size` on: how a language model ranks a pool, see
     `ListwiseSettings`; `max_words` cuts each passage in the prompt, and `temperature` to `thinking_budget` are those of
     `Sampling`. `license`: of the corpus's text, as the Hub names it. `num_shards`: files of pools and of rankings,
-    whatever tasks make them; 0, as long as the build is not begun, for as many as its queries need.
+    whatever tasks make them; 0, as long as the build is not begun, for as many as its queries need. `earlier_draws`:
+    the build's own note of how it has grown; no flag.
     """
 
     corpus: str
@@ -86,6 +96,7 @@ class BuildSettings:
     thinking_budget: int | None = None
     license: str = "unknown"
     num_shards: int = 0
+    earlier_draws: list[Draw] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.num_queries < 1:
@@ -118,8 +129,14 @@ class BuildSettings:
 
     @property
     def default_shards(self) -> int:
-        """The `num_shards` of a new build that names none."""
-        return max(1, min(MAX_SHARDS, self.num_queries // QUERIES_A_SHARD))
+        """The `num_shards` of a build that names none: its queries' own, beside those of earlier draws."""
+        queries, shards = self.earlier_draws[-1][:2] if self.earlier_draws else (0, 0)
+        return shards + max(1, min(MAX_SHARDS, (self.num_queries - queries) // QUERIES_A_SHARD))
+
+    @property
+    def draw(self) -> int:
+        """How often the build has grown."""
+        return len(self.earlier_draws)
 
     @property
     def asked_writer(self) -> str:

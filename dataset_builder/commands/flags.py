@@ -27,7 +27,10 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "corpus": (str, LAYOUTS),
     "language": (str, "of the corpus: en, de, zh, ja, th, ...; found from a sample unless given"),
     "queries": (str, "your own queries, a queries.jsonl or .tsv (id, text), in place of the profile's"),
-    "num_queries": (int, "queries to draw, in equal parts for each query type"),
+    "num_queries": (
+        int,
+        "queries to draw, in equal parts for each query type; more than a build has are added to it",
+    ),
     "num_passages": (int, "passages a query (the paper: 30)"),
     "pool": (str, f"{SPLIT}: each query draws from one method, in turn; {UNION}: all methods interleaved"),
     "test_fraction": (float, "share of source passages held out as the test split"),

@@ -64,8 +64,8 @@ def import_runs(wanted: Import) -> None:
         examples = list(_examples(runs, first_stage, texts, passages, wanted))
     else:
         examples = list(_fused_examples(runs, _pools(wanted, first_stage), texts, passages, wanted))
-    held_out_sources((example.query for example in examples), wanted.test_fraction, wanted.seed)
     folder, settings = BuildFolder(Path(wanted.output_dir)), _settings(wanted, len(examples))
+    held_out_sources([example.query for example in examples], settings)
     contents = begun_contents(folder)
     with claimed(folder, settings, _identity(wanted, settings, contents), contents.looked_at):
         PassageStore.build(folder.passages, passages.values())
@@ -86,7 +86,7 @@ def _identity(wanted: Import, settings: BuildSettings, contents: Contents) -> Id
 
 def _write(folder: BuildFolder, settings: BuildSettings, examples: Sequence[RankingExample]) -> None:
     write_queries(folder.queries, (example.query for example in examples))
-    write_lines(folder.query_counts, [{QUERY_TYPE: asdict(QueryCounts(kept=len(examples)))}])
+    write_lines(folder.query_counts(), [{QUERY_TYPE: asdict(QueryCounts(kept=len(examples)))}])
     write_lines(folder.overlaps, [])
     write_examples(folder.rankings(0), examples)
     distill20k.write_parquet(folder, settings, TeacherAccess())

@@ -42,7 +42,7 @@ class Statistics:
     query_counts: dict[str, dict[str, int]]
 
 
-def count_build(folder: BuildFolder) -> Statistics:
+def count_build(folder: BuildFolder, settings: BuildSettings) -> Statistics:
     """Count a build's rankings."""
     rows: dict[str, Counter[str]] = {}
     statuses: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def count_build(folder: BuildFolder) -> Statistics:
         mean_pool_size=pool_sizes / total,
         rows=rows,
         label_statuses=statuses,
-        query_counts=json.loads(folder.query_counts.read_text()),
+        query_counts=json.loads(folder.query_counts(settings.draw).read_text()),
     )
 
 
@@ -74,7 +74,9 @@ def write_card(folder: BuildFolder, settings: BuildSettings, access: TeacherAcce
     """Write the card of a build, aside and renamed. The same build gives the same bytes."""
     unfinished = folder.card.with_suffix(".unfinished")
     cost = describe_cost(folder, settings, access)
-    unfinished.write_text(render_card(folder, count_build(folder), settings, cost), encoding="utf-8")
+    unfinished.write_text(
+        render_card(folder, count_build(folder, settings), settings, cost), encoding="utf-8"
+    )
     os.replace(unfinished, folder.card)
 
 

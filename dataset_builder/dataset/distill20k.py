@@ -10,7 +10,7 @@ import random
 import shutil
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from dataset_builder.build.folder import (
     read_examples,
     read_queries,
 )
+from dataset_builder.build.growth import by_draw
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset.card import SPLITS, write_card
 from dataset_builder.dataset.features import FEATURES
@@ -41,11 +42,10 @@ RowKey = tuple[str, str, str, bytes]
 
 @dataclass
 class Distill20kConfig(datasets.BuilderConfig):
-    """`root`: the build's folder; `test_fraction` and `seed`: how the test split is drawn."""
+    """`root`: the build's folder; `settings`: say how the test split is drawn."""
 
     root: str = ""
-    test_fraction: float = 0.0
-    seed: int = 0
+    settings: BuildSettings | None = None
 
 
 class Distill20k(datasets.GeneratorBasedBuilder):
@@ -58,7 +58,7 @@ class Distill20k(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
         folder = BuildFolder(Path(self.config.root))
-        held_out = held_out_sources(read_queries(folder.queries), self.config.test_fraction, self.config.seed)
+        held_out = held_out_sources(list(read_queries(folder.queries)), self.config.settings)
         return [
             datasets.SplitGenerator(
                 name, gen_kwargs={"folder": folder, "held_out": held_out, "test": name == "test"}
@@ -117,8 +117,7 @@ def write_parquet(folder: BuildFolder, settings: BuildSettings, access: TeacherA
     builder = Distill20k(
         cache_dir=str(folder.build / "cache"),
         root=str(folder.root),
-        test_fraction=settings.test_fraction,
-        seed=settings.seed,
+        settings=settings,
     )
     builder.download_and_prepare(output_dir=str(unfinished), file_format="parquet")
     (unfinished / "dataset_info.json").unlink()
@@ -219,17 +218,23 @@ def _source(query: Query) -> str:
     return query.source_docid or query.text
 
 
-def held_out_sources(queries: Iterable[Query], fraction: float, seed: int) -> set[str]:
-    """Sources of the test split: no passage gives queries to both splits.
+def held_out_sources(queries: Sequence[Query], settings: BuildSettings) -> set[str]:
+    """Sources of the test split: no passage gives queries to both splits. Where a build has grown, those of earlier
+    draws stay on their side, and of the new ones the same share is held out.
 
     Raises:
         InputError: where there are too few.
     """
-    sources = list(dict.fromkeys(map(_source, queries)))
-    count = round(fraction * len(sources))
-    if fraction and not 0 < count < len(sources):
-        raise TooFewQueries(
-            f"{len(sources)} source passages cannot give a test split of {fraction:.0%}; raise --num_queries, or give "
-            "--test_fraction 0"
-        )
-    return set(random.Random(f"{seed} test split").sample(sources, count))
+    fraction, known, held_out = settings.test_fraction, set[str](), set[str]()
+    for draw, drawn in enumerate(by_draw(queries, settings.earlier_draws)):
+        new = [source for source in dict.fromkeys(map(_source, drawn)) if source not in known]
+        count = round(fraction * len(new))
+        if fraction and draw == 0 and not 0 < count < len(new):
+            raise TooFewQueries(
+                f"{len(new)} source passages cannot give a test split of {fraction:.0%}; raise --num_queries, or give "
+                "--test_fraction 0"
+            )
+        rng = random.Random(f"{settings.seed} test split" + (f" {draw}" if draw else ""))
+        known.update(new)
+        held_out |= set(rng.sample(new, count))
+    return held_out

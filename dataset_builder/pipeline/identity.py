@@ -7,10 +7,12 @@ from platform import python_version
 
 from dataset_builder.build.claim import RANKING_PROMPT, Begun, Identity
 from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.growth import drawn_queries, grown
 from dataset_builder.build.meaning import plain_name, setting_meanings
 from dataset_builder.build.settings import LLM_QUERY, BuildSettings
 from dataset_builder.dataset.models import models_of
 from dataset_builder.prompt_files import version, wording
+from dataset_builder.queries.drawing import check_kept
 from dataset_builder.queries.llm_query import QueryPrompt
 from dataset_builder.teacher_name import LIKELIHOOD, LISTWISE, POINTWISE
 from dataset_builder.teachers.choice import teachers_of
@@ -32,19 +34,17 @@ def begun_contents(folder: BuildFolder) -> Contents:
     return Contents(Begun.read(folder).seen) if folder.settings.is_file() else Contents()
 
 
-def settled(settings: BuildSettings, folder: BuildFolder) -> BuildSettings:
-    """The settings with what they leave open: as the build was begun with, or else the language found from a sample.
+def settled(settings: BuildSettings, folder: BuildFolder, contents: Contents) -> BuildSettings:
+    """The settings with what they leave open: as the build was begun with, or else the language found from a sample;
+    and with what the build had before it grew.
 
     Raises:
-        InputError: for a corpus whose first passages cannot be read, or shards in another number than the build's.
+        InputError: for a corpus whose first passages cannot be read, or shards in another number than the build's,
+            or one's own queries that lack some of those drawn.
     """
     settings = replace(settings, num_shards=_num_shards(settings, folder))
     if folder.settings.is_file():
-        begun = Begun.read(folder).settings
-        answer_format = begun.answer_format if settings.answer_format == AUTO else settings.answer_format
-        settings = replace(
-            settings, language=settings.language or begun.language, answer_format=answer_format
-        )
+        settings = _as_begun(settings, folder, contents)
     if settings.language:
         return settings
     if settings.corpus == PYTHON_STDLIB:
@@ -52,13 +52,42 @@ def settled(settings: BuildSettings, folder: BuildFolder) -> BuildSettings:
     return replace(settings, language=language_of(read_corpus(settings.corpus)))
 
 
+def _as_begun(settings: BuildSettings, folder: BuildFolder, contents: Contents) -> BuildSettings:
+    begun = Begun.read(folder)
+    settings = replace(
+        settings,
+        earlier_draws=begun.settings.earlier_draws,
+        language=settings.language or begun.settings.language,
+        answer_format=begun.settings.answer_format
+        if settings.answer_format == AUTO
+        else settings.answer_format,
+    )
+    if not _asks_for_other_queries(settings, begun, contents):
+        return settings
+    check_kept(settings, drawn_queries(folder, begun.settings))
+    return grown(settings, folder, begun.settings)
+
+
+def _asks_for_other_queries(settings: BuildSettings, begun: Begun, contents: Contents) -> bool:
+    if settings.query_shares() != begun.settings.query_shares():
+        return True
+    return "queries" in begun.identity and begun.identity["queries"] != _own_queries(settings, contents)
+
+
+def _own_queries(settings: BuildSettings, contents: Contents) -> str:
+    return contents.of(Path(settings.queries)) if settings.queries else ""
+
+
 def _num_shards(settings: BuildSettings, folder: BuildFolder) -> int:
-    begun = Begun.read(folder).settings.num_shards if folder.settings.is_file() else 0
-    if begun and settings.num_shards not in (0, begun):
+    if not folder.settings.is_file():
+        return settings.num_shards or settings.default_shards
+    begun = Begun.read(folder).settings
+    first = begun.earlier_draws[0].num_shards if begun.earlier_draws else begun.num_shards
+    if settings.num_shards not in (0, first):
         raise InputError(
-            f"--num_shards is {settings.num_shards}, and {folder.root} was begun with {begun}; leave it out"
+            f"--num_shards is {settings.num_shards}, and {folder.root} was begun with {first}; leave it out"
         )
-    return begun or settings.num_shards or settings.default_shards
+    return begun.num_shards
 
 
 def build_identity(settings: BuildSettings, contents: Contents) -> Identity:
@@ -69,7 +98,7 @@ def build_identity(settings: BuildSettings, contents: Contents) -> Identity:
     """
     files = {
         "corpus": corpus_content(settings.corpus, contents),
-        "queries": contents.of(Path(settings.queries)) if settings.queries else "",
+        "queries": _own_queries(settings, contents),
         "exclude_queries": sorted(contents.of(Path(path)) for path in settings.exclude_queries),
     }
     models = {

@@ -70,4 +70,6 @@ def _drawn(
     }
     inputs |= {name: recipe.key for name, recipe in recipes.items()}
     inputs |= {f"model {number}": content_of_model(name, contents) for number, name in enumerate(models)}
+    if settings.earlier_draws:
+        inputs["earlier draws"] = json.dumps(settings.earlier_draws)
     return Recipe(DRAWN, inputs | {"num_shards": settings.num_shards, "format": FORMATS[DRAWN]})

@@ -62,7 +62,8 @@ def build(
     check_queries(settings, access)
     judged.check(settings)
     execution.check()
-    settings, contents = settled(settings, folder), begun_contents(folder)
+    contents = begun_contents(folder)
+    settings = settled(settings, folder, contents)
     identity = build_identity(settings, contents)
     parts = BuildParts(Artifacts(execution.artifact_folder), recipes_of(settings, identity, contents))
     with claimed(folder, settings, identity, contents.looked_at):
@@ -84,16 +85,11 @@ def _run_stages(
     if dry_run:
         print(describe_plan(folder, settings, parts))
     parts.note_links(folder.build)
-    parts.adopt(DRAWN, folder.drawn)
+    parts.adopt(DRAWN, folder.drawn(settings.draw))
     stages = [stage for stage in STAGES if stage.marks(folder, settings)]
     for number, stage_type in enumerate(stages, start=1):
         stage = stage_type(folder, settings, access, parts)
-        if (
-            dry_run
-            and stage_type is DrawQueries
-            and writing_costs(settings, access)
-            and not folder.queries.exists()
-        ):
+        if dry_run and stage_type is DrawQueries and writing_costs(settings, access) and not stage.is_done:
             print(f"{settings.query_writer}: {estimate_writing(folder, settings, access)}")
             print(
                 "what the labels cost can be said when the queries are written: build, and stop it after them"
@@ -101,7 +97,7 @@ def _run_stages(
             return
         has_pools = stage_type is LabelPools and FillPools(folder, settings, access, parts).is_done
         if has_pools:
-            parts.publish(DRAWN, folder.drawn)
+            parts.publish(DRAWN, folder.drawn(settings.draw))
         if dry_run and stage_type is LabelPools:
             if not has_pools:
                 raise InputError("the pools are still being filled; give --dry_run again when they are done")

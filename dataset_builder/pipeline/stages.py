@@ -1,5 +1,6 @@
 """The stages of a build, each of which reads one kind of file and writes the next."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from dataset_builder.build.folder import (
     write_lines,
     write_queries,
 )
+from dataset_builder.build.growth import queries_before
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset import distill20k
 from dataset_builder.language_models.live import LiveModel
@@ -33,7 +35,8 @@ from dataset_builder.pools.methods import (
     index_path,
     indexes_of_methods,
 )
-from dataset_builder.queries.drawing import open_samplers
+from dataset_builder.queries.drawing import open_samplers, shares_to_draw
+from dataset_builder.queries.sampler import QueryCounts
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teachers import Teacher
 from dataset_builder.teachers.choice import teachers_of
@@ -149,26 +152,30 @@ class DrawQueries(Stage):
     @classmethod
     def marks(cls, folder: BuildFolder, settings: BuildSettings) -> Sequence[Path]:
         """The queries and what became of the drawn, which is written last."""
-        return [folder.queries, folder.query_counts]
+        return [folder.queries, folder.query_counts(settings.draw)]
 
     def resources(self, execution: Execution) -> Resources:
         """Little, unless a model here writes queries or a retrieval method checks them."""
         return querying(self.settings, self.access, execution)
 
     def work(self, rank: int, world_size: int) -> None:
-        """Draw the queries of each type."""
-        passages = PassageStore(self.folder.passages)
-        shares = self.settings.query_shares()
-        with open_samplers(self.folder, self.settings, self.access, passages) as samplers:
-            drawn = (sampler.sample(shares[sampler.query_type]) for sampler in samplers)
-            queries = (query for queries in drawn for query in queries)
-            progress = tqdm(queries, total=self.settings.num_queries, desc="drawing queries", unit="query")
-            write_queries(self.folder.queries, progress)
+        """Draw the queries of each type, to those of earlier draws."""
+        passages, draw = PassageStore(self.folder.passages), self.settings.draw
+        before = queries_before(self.folder, self.settings)
+        counts = json.loads(self.folder.query_counts(draw - 1).read_text()) if draw else {}
+        shares = shares_to_draw(self.settings, before)
+        with open_samplers(self.folder, self.settings, self.access, passages, shares) as samplers:
+            for sampler in samplers:
+                sampler.counts = QueryCounts(**counts.get(sampler.query_type, {}))
+            drawn = chain.from_iterable(
+                sampler.sample(shares[sampler.query_type], before) for sampler in samplers
+            )
+            progress = tqdm(drawn, total=sum(shares.values()), desc="drawing queries", unit="query")
+            write_queries(self.folder.queries, chain(before, progress))
         # Found out now, and not when the labels are paid for.
-        distill20k.held_out_sources(
-            read_queries(self.folder.queries), self.settings.test_fraction, self.settings.seed
-        )
-        write_lines(self.folder.query_counts, [{s.query_type: asdict(s.counts) for s in samplers}])
+        distill20k.held_out_sources(list(read_queries(self.folder.queries)), self.settings)
+        counts |= {sampler.query_type: asdict(sampler.counts) for sampler in samplers}
+        write_lines(self.folder.query_counts(draw), [counts])
 
 
 class FillPools(ShardedStage):
@@ -248,7 +255,7 @@ class WriteDataset(Stage):
 
     def work(self, rank: int, world_size: int) -> None:
         """Build the dataset that `load_dataset` reads. On a cluster, this is the first to see the pools complete."""
-        self.parts.publish(DRAWN, self.folder.drawn)
+        self.parts.publish(DRAWN, self.folder.drawn(self.settings.draw))
         distill20k.write_parquet(self.folder, self.settings, self.access)
 
 

@@ -15,6 +15,7 @@ from dataset_builder.build.folder import (
     write_lines,
     write_queries,
 )
+from dataset_builder.build.growth import by_draw, in_shards
 from dataset_builder.build.settings import UNION, BuildSettings
 from dataset_builder.pools.methods import free_models, open_retrievers
 from dataset_builder.pools.overlap import pool_overlaps, sample
@@ -60,7 +61,7 @@ class PoolFiller:
         self._folder = folder
         self._settings = settings
         self._queries = list(read_queries(folder.queries))
-        self._turns = turns(self._queries, settings)
+        self._shards = in_shards(turns(self._queries, settings), settings)
 
     def fill(self, shards: Sequence[int]) -> None:
         """Fill the pools of `shards`; with the first of all come the overlaps of the methods.
@@ -69,9 +70,11 @@ class PoolFiller:
             InputError: where other shards are there that the release before filled: it shared queries out otherwise.
         """
         self._refuse_other_shards()
-        parts = {self._folder.pools(shard).stem: self._of(shard) for shard in shards}
+        parts = {self._folder.pools(shard).stem: self._shards[shard] for shard in shards}
         if 0 in shards:
-            parts[SAMPLE] = [Turn(query, tuple(self._settings.retrievers)) for query in sample(self._queries)]
+            parts[SAMPLE] = [
+                Turn(query, tuple(self._settings.retrievers)) for query in sample(self._first_drawn())
+            ]
         for method in self._settings.retrievers:
             self._search(method, parts)
         if 0 in shards:
@@ -88,9 +91,8 @@ class PoolFiller:
                 f"{self._folder.rankings(0).parent}, and build again: paid answers are kept"
             )
 
-    def _of(self, shard: int) -> list[Turn]:
-        start, end = (len(self._turns) * number // self._settings.num_shards for number in (shard, shard + 1))
-        return self._turns[start:end]
+    def _first_drawn(self) -> Sequence[Query]:
+        return by_draw(self._queries, self._settings.earlier_draws)[0]
 
     def _search(self, method: str, parts: Mapping[str, Sequence[Turn]]) -> None:
         """Ask `method` for its queries of each part, but for those it was asked before."""
@@ -126,7 +128,7 @@ class PoolFiller:
         self, shard: int, found: Mapping[str, Mapping[str, list[Hit]]], passages: PassageStore
     ) -> Iterator[RankingExample]:
         without: list[Query] = []
-        for turn in self._of(shard):
+        for turn in self._shards[shard]:
             lists = [found[method][turn.query.query_id] for method in turn.methods]
             is_union = self._settings.pool == UNION
             hits = interleaved(lists, self._settings.num_passages) if is_union else lists[0]

@@ -1,12 +1,14 @@
 """Opens what draws the queries of a build: a sampler for each query type, with the models that some of them need."""
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 from dataset_builder.build.folder import BuildFolder
+from dataset_builder.build.growth import queries_before
 from dataset_builder.build.settings import (
     DOCT5QUERY,
     GIVEN,
@@ -32,6 +34,7 @@ from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
 from retrieval.queries import read_queries
+from retrieval.records import Query
 
 # Which models a query type needs, by their settings.
 MODELS_OF = {DOCT5QUERY: (DOCT5QUERY,)}
@@ -84,20 +87,38 @@ def query_writer(settings: BuildSettings) -> TeacherName:
     return writer
 
 
+def check_kept(settings: BuildSettings, before: Sequence[Query]) -> None:
+    """Raise `InputError` where one's own queries are no longer those that were drawn before."""
+    if GIVEN in settings.query_shares():
+        GivenQueries(_given(settings)).check_kept(before)
+
+
+def shares_to_draw(settings: BuildSettings, before: Sequence[Query]) -> dict[str, int]:
+    """How many queries of each type are missing where some were drawn before."""
+    drawn = Counter(query.query_type for query in before)
+    shares = {name: number - drawn[name] for name, number in settings.query_shares().items()}
+    return {name: number for name, number in shares.items() if number > 0} if before else shares
+
+
 @contextmanager
 def open_samplers(
-    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, passages: PassageStore
+    folder: BuildFolder,
+    settings: BuildSettings,
+    access: TeacherAccess,
+    passages: PassageStore,
+    shares: Mapping[str, int],
 ) -> Iterator[list[Sampler]]:
-    """A sampler for each query type of a build."""
+    """A sampler for each query type that `shares` names, with how many are to be drawn."""
     excluded = ExcludedQueries.read(settings.exclude_queries, settings.language)
-    shares = settings.query_shares()
     with ExitStack() as opened:
         samplers: list[Sampler] = []
         for query_type in shares:
             if query_type == GIVEN:
                 samplers.append(GivenQueries(_given(settings), excluded))
                 continue
-            write, batch_size = _writer(query_type, folder, settings, access, passages, opened)
+            write, batch_size = _writer(
+                query_type, folder, settings, access, passages, shares[query_type], opened
+            )
             sampler = QuerySampler(passages, query_type, write, settings.seed, excluded, batch_size)
             if query_type in WRITTEN_TYPES and settings.consistency_retriever:
                 (retriever,) = open_retrievers(folder, settings, [settings.consistency_retriever])
@@ -118,6 +139,7 @@ def _writer(
     settings: BuildSettings,
     access: TeacherAccess,
     passages: PassageStore,
+    share: int,
     opened: ExitStack,
 ) -> tuple[WriteQueries, int]:
     """What writes queries of a type, and for how many passages at once."""
@@ -126,7 +148,6 @@ def _writer(
     if query_type == LLM_QUERY:
         writer = query_writer(settings)
         model = opened.enter_context(open_language_model(writer, access, folder, folder.batches_of_queries))
-        share = settings.query_shares()[query_type]
         batch_size = share if writer.kind == BATCH else LLM_WRITING_BATCH
         prompt = QueryPrompt.read(settings.query_prompt)
         return LLMQueries(model, writer.model, prompt, settings.language), batch_size
@@ -148,9 +169,10 @@ def estimate_writing(folder: BuildFolder, settings: BuildSettings, access: Teach
     """What the language model will cost that writes queries, each kept at the first attempt; sends nothing."""
     writer, prompt = query_writer(settings), QueryPrompt.read(settings.query_prompt)
     passages, rng = PassageStore(folder.passages), random.Random(settings.seed)
+    shares = shares_to_draw(settings, queries_before(folder, settings))
     wanted = [
         (passages.at(rng.randrange(len(passages))), rng.getrandbits(31))
-        for _ in range(settings.query_shares()[LLM_QUERY])
+        for _ in range(shares.get(LLM_QUERY, 0))
     ]
     conversations = (
         begin_writing(writer.model, prompt, passage, seed, settings.language) for passage, seed in wanted

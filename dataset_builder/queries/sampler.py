@@ -37,8 +37,8 @@ class Sampler(Protocol):
     query_type: str
     counts: QueryCounts
 
-    def sample(self, num_queries: int) -> Iterator[Query]:
-        """Yield distinct queries, `num_queries` at most."""
+    def sample(self, num_queries: int, before: Sequence[Query] = ()) -> Iterator[Query]:
+        """Yield distinct queries, `num_queries` at most, which are not among those that were drawn before."""
         ...
 
 
@@ -61,23 +61,24 @@ class QuerySampler:
     consistent: IsConsistent | None = None
     counts: QueryCounts = field(default_factory=QueryCounts)
 
-    def sample(self, num_queries: int) -> Iterator[Query]:
-        """Yield `num_queries` distinct queries.
+    def sample(self, num_queries: int, before: Sequence[Query] = ()) -> Iterator[Query]:
+        """Yield `num_queries` distinct queries, which are not among those that were drawn before.
 
         Raises:
             TooFewQueries: where the corpus does not yield that many in 50 draws a query.
         """
-        rng = random.Random(f"{self.seed} {self.query_type}")
-        seen: set[str] = set()
+        seen = {query.text.lower() for query in before if query.query_type == self.query_type}
+        first, total = len(seen), len(seen) + num_queries
+        rng = random.Random(f"{self.seed} {self.query_type}" + (f" after {first}" if first else ""))
         for _ in range(0, num_queries * DRAWS_PER_QUERY, self.batch_size):
             for query in self._draw(rng, seen):
                 yield query
                 self.counts.kept += 1
-                if self.counts.kept == num_queries:
+                if len(seen) == total:
                     return
         raise TooFewQueries(
-            f"the corpus ({len(self.passages)} passages) yields only {self.counts.kept} distinct "
-            f"{self.query_type} queries of the {num_queries} asked for; lower --num_queries"
+            f"the corpus ({len(self.passages)} passages) yields only {len(seen)} distinct "
+            f"{self.query_type} queries of the {total} asked for; lower --num_queries"
         )
 
     def _draw(self, rng: random.Random, seen: set[str]) -> Iterator[Query]:
@@ -94,8 +95,9 @@ class QuerySampler:
             elif not finds_it:
                 self.counts.inconsistent += 1
             else:
+                number = len(seen)
                 seen.add(text.lower())
-                yield Query(f"{self.query_type}-{self.counts.kept}", text, self.query_type, passage.docid)
+                yield Query(f"{self.query_type}-{number}", text, self.query_type, passage.docid)
 
 
 def one_by_one(make_query: MakeQuery) -> WriteQueries:

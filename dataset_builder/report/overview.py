@@ -81,7 +81,7 @@ def overview(
         retrievers=list(
             _in_order(Counter(row.retriever for row in rows if row.retriever), RETRIEVERS),
         ),
-        query_types=_query_types(folder, rows),
+        query_types=_query_types(folder.query_counts(settings.draw), rows),
         agreements=agreements(rows),
     )
 
@@ -91,10 +91,10 @@ def _in_order(counts: Counter[str], names: Sequence[str]) -> dict[str, int]:
     return {name: counts[name] for name in [*names, *sorted(counts.keys() - set(names))] if counts[name]}
 
 
-def _query_types(folder: BuildFolder, rows: Sequence[QueryRow]) -> list[QueryType]:
+def _query_types(counts: Path, rows: Sequence[QueryRow]) -> list[QueryType]:
     drawn: dict[str, dict[str, int]] = {}
-    if folder.query_counts.is_file():
-        drawn = json.loads(folder.query_counts.read_text())
+    if counts.is_file():
+        drawn = json.loads(counts.read_text())
     names = _in_order(Counter(row.query_type for row in rows), QUERY_TYPES)
     return [_query_type(name, [row for row in rows if row.query_type == name], drawn) for name in names]
 

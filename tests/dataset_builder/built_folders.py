@@ -46,7 +46,7 @@ def begin_folder(root, pools, without_pool=(), **changes):
     with claimed(folder, settings, {}, {}):
         pass
     write_queries(folder.queries, [*(each.query for each in pools), *without_pool])
-    write_lines(folder.query_counts, [{"cropped": {"kept": len(pools), "near_empty": 2, "duplicate": 1}}])
+    write_lines(folder.query_counts(), [{"cropped": {"kept": len(pools), "near_empty": 2, "duplicate": 1}}])
     write_examples(folder.pools(0), pools)
     for stage in ("passages", "indexes", "queries", "pools"):
         (folder.logs(stage) / "completions").mkdir(parents=True)

@@ -45,7 +45,7 @@ def claim(settings, body=lambda: None):
     """Begin or continue a build, as far as its claim."""
     folder = BuildFolder(Path(settings.output_dir))
     contents = begun_contents(folder)
-    settings = settled(settings, folder)
+    settings = settled(settings, folder, contents)
     identity = build_identity(settings, contents)
     with claimed(folder, settings, identity, contents.looked_at):
         body()
@@ -274,7 +274,7 @@ def test_one_s_own_queries_make_a_dataset_by_their_own_ids(settings, tmp_path):
     table = pandas.concat([pandas.read_parquet(file) for file in files])
     assert sorted(table["query_id"]) == ["a", "b", "e"] and set(table["source_docid"]) == {""}
     assert len(pandas.read_parquet(files[0])) == 1  # of the test split
-    (counts,) = map(json.loads, BuildFolder(Path(settings.output_dir)).query_counts.read_text().splitlines())
+    counts = json.loads(BuildFolder(Path(settings.output_dir)).query_counts().read_text())
     assert counts["given"] == {"kept": 3, "near_empty": 0, "duplicate": 1, "excluded": 0, "inconsistent": 0}
     before = {file.name: file.read_bytes() for file in files}
     run(given)
@@ -282,7 +282,7 @@ def test_one_s_own_queries_make_a_dataset_by_their_own_ids(settings, tmp_path):
     moved = shutil.move(given.queries, tmp_path / "moved.jsonl")
     run(changed(given, queries=str(moved)))
     write_queries(Path(moved), *rows[:2])
-    with pytest.raises(InputError, match=r"holds another build \(queries"):
+    with pytest.raises(InputError, match="--queries has no longer the query 'e' of this build"):
         run(changed(given, queries=str(moved)))
 
 
