@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,10 +24,11 @@ GB = 1e9
 DISK_NEEDED = 4 * GB
 # Flags of Linux's /proc/cpuinfo, by the names people know; each lets the same product take less time.
 FEATURES = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "AVX-512 VNNI", "amx_tile": "AMX"}
+# Any of the names will do.
 KEYS = {
-    "OPENAI_API_KEY": "teachers openai:MODEL and batch:MODEL",
-    "ANTHROPIC_API_KEY": "teachers batch:anthropic/MODEL",
-    "GEMINI_API_KEY": "teachers batch:google/MODEL",
+    ("OPENAI_API_KEY",): "teachers openai:MODEL and batch:MODEL",
+    ("ANTHROPIC_API_KEY",): "teachers batch:anthropic/MODEL",
+    ("GEMINI_API_KEY", "GOOGLE_API_KEY"): "teachers batch:google/MODEL",
 }
 
 
@@ -64,7 +65,7 @@ def findings() -> Iterator[Finding]:
     yield _java()
     yield _embedded(PACKAGED_MINILM, model_path)
     yield _embedded(PACKAGED_LLM, gguf_file)
-    yield from (_key(name, use) for name, use in KEYS.items())
+    yield from (_key(names, use) for names, use in KEYS.items())
     yield from _scoring()
 
 
@@ -119,10 +120,11 @@ def _embedded(name: str, find: Callable[[str], object]) -> Finding:
     return Finding(OK, f"{name}, embedded")
 
 
-def _key(name: str, use: str) -> Finding:
-    if os.environ.get(name):
-        return Finding(OK, f"{name} is set")
-    return Finding(OPTIONAL, f"{name} is not set", f"export it for {use}")
+def _key(names: Sequence[str], use: str) -> Finding:
+    found = next((name for name in names if os.environ.get(name)), None)
+    if found:
+        return Finding(OK, f"{found} is set")
+    return Finding(OPTIONAL, f"{' or '.join(names)} is not set", f"export it for {use}")
 
 
 def _cache(folder: Path) -> Finding:
