@@ -20,15 +20,15 @@ MAX_FILE_BYTES = 5 * 2**20
 # Visitors' files are removed after an hour.
 UPLOADS_KEPT_SECONDS = 3600
 # The address names the question, and so does the address of the Space's page, which shows this one in a frame.
-WRITE_ADDRESS = """(query, source, ...rest) => {
+WRITE_ADDRESS = f"""(query, source, ...rest) => {{
   const address = new URL(location);
-  if (source === "bundled" && query && query.trim()) address.searchParams.set("q", query.trim());
+  if (source === "{BUNDLED}" && query && query.trim()) address.searchParams.set("q", query.trim());
   else address.searchParams.delete("q");
   history.replaceState(null, "", address);
   if (parent !== window)
-    parent.postMessage({queryString: address.search.slice(1), hash: ""}, "https://huggingface.co");
+    parent.postMessage({{queryString: address.search.slice(1), hash: ""}}, "https://huggingface.co");
   return [query, source, ...rest];
-}"""
+}}"""
 
 # Gradio gives its upload button a name that is not what stands on it.
 NAME_UPLOAD_BY_ITS_TEXT = """() => new MutationObserver(() =>

@@ -36,9 +36,11 @@ def load_rankings(dataset_name: str) -> DatasetDict:
 
     Raises:
         OSError: where there is none of this name.
-        ValueError: where it has other columns.
+        ValueError: where it has other columns, or no row.
     """
     splits = load_dataset(dataset_name)
+    if not any(split.num_rows for split in splits.values()):
+        raise ValueError("it has no rankings")
     for name, split in splits.items():
         if not {"query", "retrieved_passages"} <= set(split.column_names):
             raise ValueError(

@@ -88,7 +88,7 @@ class VectorScorer:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Passages to search. `name`: for the visitor; `is_bundled`: whether a link can name them."""
+    """Passages to search. `name`: for the visitor; `is_bundled`: the Space's own, not a visitor's."""
 
     name: str
     passages: Sequence[Passage]

@@ -59,7 +59,7 @@ def _summary(reranking: Reranking, second: tuple[str, Reranking] | None) -> str:
     times = " · ".join(f"{escape(step)} {1000 * taken:,.1f} ms" for step, taken in seconds.items())
     return (
         f'<p class="summary" role="status">{len(reranking.passages)} candidates of '
-        f"{len(collection.passages):,} passages of <strong>{escape(collection.name)}</strong> · {times}</p>"
+        f"{len(collection.passages):,} passages: <strong>{escape(collection.name)}</strong> · {times}</p>"
     )
 
 

@@ -73,7 +73,7 @@ def test_an_uploaded_long_passage_opens_and_its_markup_is_text(page):
     upload(page, "mine.txt", b"<img src=x onerror=\"document.title='run'\"> red" + b" planet" * 100 + b" END")
     page.get_by_text("mine").first.wait_for()
     ask(page, "red")
-    page.get_by_role("status").filter(has_text="1 passages of mine.txt").wait_for()
+    page.get_by_role("status").filter(has_text="1 passages: mine.txt").wait_for()
     page.locator(".stages summary").first.click()
     shown = page.locator(".stages details[open] > div.text").first.inner_text()
     assert shown.startswith("<img src=x onerror=") and shown.endswith("END")
