@@ -1,15 +1,10 @@
 """A small dataset of rankings, and `train_hf.py` run on it as a user runs it."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from datasets import Dataset, DatasetDict
 
+from tests.command_line import run_module
 from tests.conftest import PLANETS
-
-ROOT = Path(__file__).parents[2]
 
 
 def row(number):
@@ -46,9 +41,8 @@ def errors_of(result):
 
 
 def train(rankings, backbone, output, *flags):
-    return subprocess.run(
-        [sys.executable, "train_hf.py", "--model_name_or_path", str(backbone), "--dataset_name", str(rankings),
-         "--output_dir", str(output), "--gradient_accumulation_steps", "2", "--learning_rate", "1e-3",
-         "--report_to", "none", "--use_cpu", "True", *flags],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    return run_module(
+        "train_hf", "--model_name_or_path", backbone, "--dataset_name", rankings, "--output_dir", output,
+        "--gradient_accumulation_steps", "2", "--learning_rate", "1e-3", "--report_to", "none", "--use_cpu", "True",
+        *flags,
     )  # fmt: skip

@@ -1,19 +1,15 @@
 """A training that teaches: a compact student becomes better than its start on queries that it never saw."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from datasets import Dataset
 
 from modeling_twolar import load_reranker
 from retrieval.model_files import model_path
+from tests.command_line import run_module
 from tests.conftest import PLANETS
 
-ROOT = Path(__file__).parents[2]
 WORDS = 4
 
 
@@ -51,14 +47,13 @@ def scored(tmp_path_factory):
 
 
 def test_half_of_minilms_layers_learn_from_all_of_them(scored, tmp_path):
-    result = subprocess.run(
-        [sys.executable, "train_hf.py", "--model_name_or_path", "all-MiniLM-L6-v2", "--num_layers", "3",
-         "--dataset_name", str(scored), "--output_dir", str(tmp_path / "out"), "--temperature", "2",
+    result = run_module(
+        "train_hf", "--model_name_or_path", "all-MiniLM-L6-v2", "--num_layers", "3",
+         "--dataset_name", scored, "--output_dir", tmp_path / "out", "--temperature", "2",
          "--loss", "kl+0.02*margin_mse",
          "--learning_rate", "2e-4", "--lr_scheduler_type", "linear", "--num_train_epochs", "3",
          "--per_device_train_batch_size", "4", "--gradient_accumulation_steps", "1", "--max_length", "64",
-         "--held_out", "0.3", "--report_to", "none", "--save_strategy", "no"],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"},
+         "--held_out", "0.3", "--report_to", "none", "--save_strategy", "no",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     verdict = json.loads((tmp_path / "out" / "training_run.json").read_text())["verdict"]

@@ -12,8 +12,9 @@ from transformers import AutoModel
 
 from modeling_twolar import TwolarForReranking
 from retrieval.errors import InputError
+from tests.command_line import ROOT, run_module
 from tests.conftest import PLANETS
-from tests.training.conftest import ROOT, errors_of, ndcg_of, train
+from tests.training.conftest import errors_of, ndcg_of, train
 from training.arguments import parse_arguments
 
 
@@ -91,10 +92,7 @@ def test_a_recipe_of_two_stages_goes_on_from_the_first_and_is_judged_against_its
     flags = ("--model_name_or_path", str(backbone), "--dataset_name", str(rankings), "--output_dir", str(out))
 
     def run(*more):
-        return subprocess.run(
-            [sys.executable, "train_hf.py", str(settings), *flags, *more],
-            cwd=ROOT, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+        return run_module("train_hf", settings, *flags, *more)
 
     result = run()
     assert result.returncode == 0, result.stderr
