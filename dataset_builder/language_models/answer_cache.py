@@ -90,9 +90,9 @@ class AnswerCache:
         os.fsync(self._own.fileno())
         self._count(key, model, batch, answer)
 
-    def look(self) -> None:
-        """Take in what other processes wrote, unless this was done less than a second ago."""
-        if self._clock() - self._last_look < SECONDS_BETWEEN_LOOKS:
+    def look(self, at_once: bool = False) -> None:
+        """Take in what other processes wrote; unless `at_once`, not if this was done less than a second ago."""
+        if not at_once and self._clock() - self._last_look < SECONDS_BETWEEN_LOOKS:
             return
         self._last_look = self._clock()
         for path in sorted(self.folder.glob("*.jsonl")):

@@ -5,10 +5,13 @@ import json
 import math
 import time
 import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import openai
 import tenacity
+from filelock import AsyncFileLock
 
 from dataset_builder.language_models.answer_cache import AnswerCache
 from dataset_builder.language_models.budget import Budget
@@ -27,6 +30,7 @@ from retrieval.errors import InputError
 
 # A server that asks for a longer wait will not answer today's build.
 LONGEST_PAUSE = 3600.0
+PROBE_LOCK = "probe.lock"
 
 
 class Asker:
@@ -66,7 +70,7 @@ class Asker:
             InputError: where no request will be answered any more.
         """
         asking = self._asking.setdefault(request.key, asyncio.Lock())
-        async with asking:
+        async with asking, self._first(request):
             self._tally.begin()
             answer = self._known(request) or await self._ask(request)
             if _is_aside(request, answer):
@@ -74,6 +78,17 @@ class Asker:
         self._budget.use(request, answer)
         self._pace.ask()
         return answer
+
+    @asynccontextmanager
+    async def _first(self, request: ChatRequest) -> AsyncIterator[None]:
+        """All tasks of a build begin with the same probe: one asks, the others wait for its answer."""
+        if not _is_probe(request):
+            yield
+            return
+        self._cache.folder.mkdir(parents=True, exist_ok=True)
+        async with AsyncFileLock(self._cache.folder / PROBE_LOCK):
+            self._cache.look(at_once=True)
+            yield
 
     def stop(self, failure: InputError) -> None:
         """Begin no new call."""

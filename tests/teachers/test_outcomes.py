@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -173,6 +174,18 @@ def test_what_a_server_can_do_is_asked_once_by_all_conversations_and_runs(build,
     assert sum(stand_in.asked.values()) == probes + 40
     assert statuses(build(stand_in, AUTO, concurrency=16).label(pools(20))) == ["ok"] * 20
     assert sum(stand_in.asked.values()) == probes + 40
+    assert set(stand_in.answered.values()) == {1}
+
+
+def test_two_tasks_that_begin_together_ask_once_what_a_server_can_do(build, serve, pools):
+    stand_in = StandIn(delay=0.2)
+    url, both = serve(stand_in), list(pools(4))
+
+    def task(own):
+        return statuses(build(url, AUTO).label(own))
+
+    with ThreadPoolExecutor() as threads:
+        assert list(threads.map(task, (both[:2], both[2:]))) == [["ok"] * 2] * 2
     assert set(stand_in.answered.values()) == {1}
 
 
