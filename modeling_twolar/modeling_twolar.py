@@ -68,7 +68,7 @@ class TwolarForReranking(EncodingModel):
         else:
             _drop_pooler(self.backbone)
             self.head = ScoringHead(
-                config.backbone_config.hidden_size, config.score_strategy, config.head_scale
+                cast(Any, config.backbone_config).hidden_size, config.score_strategy, config.head_scale
             )
         self.post_init()
 
