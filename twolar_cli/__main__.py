@@ -30,7 +30,7 @@ def _run(command: Command, words: list[str]) -> None:
     if missing:
         packages = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise InputError(
-            f"this needs the extra [{command.extra}], of which {len(missing)} packages are missing ({packages}): "
+            f"this needs the extra [{command.extra}] (missing: {packages}): "
             f'pip install ".[{command.extra}]" in the checkout'
         )
     sys.argv[1:] = [*command.before, *words]

@@ -73,6 +73,6 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch):
     result = twolar("train")
     assert result.returncode == 2
     assert result.stderr == (
-        "error: this needs the extra [builder], of which 1 packages are missing (faiss-cpu): "
+        "error: this needs the extra [builder] (missing: faiss-cpu): "
         'pip install ".[builder]" in the checkout\n'
     )
