@@ -41,7 +41,7 @@ class Encoder(Protocol):
 
 
 class CosineEncoder:
-    """One model of sentence-transformers for queries and passages, its vectors normalised."""
+    """One `model` of sentence-transformers for queries and passages, its vectors normalised."""
 
     def __init__(self, name_or_path: str) -> None:
         # Imported where it is needed: it takes seconds, and most commands do without.
@@ -52,16 +52,16 @@ class CosineEncoder:
         device = best_device()
         # Without a GPU of CUDA's, the library looks for others.
         own = str(device) if device.type == "cuda" else None
-        self._model = SentenceTransformer(model_path(name_or_path), device=own)
-        self._batches = TextBatches(self._model.tokenizer, self._model.max_seq_length, self._model.device)
-        self._is_bert = can_be_packed(self._model[0].auto_model)
+        self.model = SentenceTransformer(model_path(name_or_path), device=own)
+        self._batches = TextBatches(self.model.tokenizer, self.model.max_seq_length, self.model.device)
+        self._is_bert = can_be_packed(self.model[0].auto_model)
 
     def passages(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder`."""
         return self._batches.encoded(texts, self._encode_packed if self._is_bert else self._encode)
 
     def _encode(self, texts: list[str]) -> np.ndarray:
-        return self._model.encode(
+        return self.model.encode(
             texts, batch_size=len(texts), normalize_embeddings=True, show_progress_bar=False
         )
 
@@ -70,10 +70,10 @@ class CosineEncoder:
         """The library's own steps, but for the first one's model, which runs without padding where that is faster."""
         from modeling_twolar.packed_bert import last_hidden_state
 
-        first, *others = self._model
-        features = self._model.preprocess(texts)
+        first, *others = self.model
+        features = self.model.preprocess(texts)
         names = [name for name in MODEL_INPUTS if name in features]
-        inputs = {name: features[name].to(self._model.device) for name in names}
+        inputs = {name: features[name].to(self.model.device) for name in names}
         features = {**features, **inputs, "token_embeddings": last_hidden_state(first.auto_model, **inputs)}
         for step in others:
             features = step(features)
