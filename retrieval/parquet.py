@@ -28,3 +28,15 @@ def read_parquet(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
         raise InputError(
             f"{path} after row {number}: no Parquet that can be read ({str(error).splitlines()[0]})"
         ) from error
+
+
+def num_rows(path: Path) -> int:
+    """How many rows a Parquet file says it has.
+
+    Raises:
+        InputError: for a file that is not Parquet or is damaged.
+    """
+    try:
+        return int(parquet.read_metadata(path).num_rows)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{path}: no Parquet that can be read ({str(error).splitlines()[0]})") from error

@@ -14,6 +14,7 @@ from dataset_builder.commands.arguments import (
     teacher_access,
 )
 from dataset_builder.commands.artifacts import describe_artifacts
+from dataset_builder.commands.dry_run import dry_run
 from dataset_builder.commands.import_runs import import_runs
 from dataset_builder.commands.inspection import describe_query, describe_status
 from dataset_builder.commands.order import order_run
@@ -27,14 +28,8 @@ def run(arguments: argparse.Namespace) -> None:
         settings = build_settings(arguments)
         folder = BuildFolder(Path(settings.output_dir))
         execution = build_execution(arguments)
-        build(
-            folder,
-            settings,
-            teacher_access(arguments),
-            execution,
-            judged_queries(arguments),
-            dry_run=arguments.dry_run,
-        )
+        run_it = dry_run if arguments.dry_run else build
+        run_it(folder, settings, teacher_access(arguments), execution, judged_queries(arguments))
         if execution.executor == SLURM:
             print(f"submitted; python -m dataset_builder status {folder.root} says how far it is")
         elif not arguments.dry_run:

@@ -184,7 +184,7 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dry_run",
         action="store_true",
-        help="say what is there and what is to make, build the pools, say what labels would cost",
+        help="say what the parts still to be made take, and what labels cost; builds pools that are soon there",
     )
     command.add_argument("--executor", choices=(LOCAL, RAY, SLURM), help="where the stages run")
     _add(command, EXECUTION)

@@ -19,6 +19,16 @@ class Estimate:
     completion_tokens: int
     cost: float | None
 
+    def scaled(self, factor: float) -> "Estimate":
+        """The same for `factor` times the queries."""
+        return Estimate(
+            round(self.queries * factor),
+            round(self.calls * factor),
+            round(self.prompt_tokens * factor),
+            round(self.completion_tokens * factor),
+            None if self.cost is None else self.cost * factor,
+        )
+
     def __str__(self) -> str:
         cost = "cost unknown (no price for this model)" if self.cost is None else f"about ${self.cost:,.2f}"
         return (

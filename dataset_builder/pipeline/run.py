@@ -4,13 +4,14 @@ from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
 from dataset_builder.build.artifacts import Artifacts, BuildParts
-from dataset_builder.build.claim import Refused, claimed
+from dataset_builder.build.claim import Identity, Refused, claimed
 from dataset_builder.build.execution import SLURM, Execution
 from dataset_builder.build.folder import BuildFolder
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.dataset.card import write_card
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.pipeline.executors import open_executor
+from dataset_builder.pipeline.forecast import Expected, Forecast
 from dataset_builder.pipeline.identity import begun_contents, build_identity, settled
 from dataset_builder.pipeline.plan import describe_plan
 from dataset_builder.pipeline.recipes import DRAWN, recipes_of
@@ -31,6 +32,7 @@ from dataset_builder.teachers.choice import teacher_column
 from dataset_builder.teachers.costs import estimate_labelling
 from dataset_builder.teachers.judged import Judged, judge_teacher
 from dataset_builder.teachers.opening import check_teacher
+from retrieval.content import Contents
 from retrieval.errors import InputError
 
 NOT_JUDGED = Judged()
@@ -57,19 +59,38 @@ def build(
         InputError: for input that cannot be used, a folder that holds another build, or a stage that failed on
             a cluster.
     """
-    check_methods(settings)
-    check_teacher(settings, access)
-    check_queries(settings, access)
     judged.check(settings)
-    execution.check()
-    contents = begun_contents(folder)
-    settings = settled(settings, folder, contents)
-    identity = build_identity(settings, contents)
-    parts = BuildParts(Artifacts(execution.artifact_folder), recipes_of(settings, identity, contents))
+    settings, identity, contents, parts = _prepared(folder, settings, access, execution)
     with claimed(folder, settings, identity, contents.looked_at):
         _run_stages(folder, settings, access, execution, parts, judged, dry_run)
         if folder.card.is_file() and f"license: {settings.license}\n" not in folder.card.read_text():
             write_card(folder, settings, access)
+
+
+def foresee(
+    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, execution: Execution
+) -> list[Expected]:
+    """What is still to be made for a build will take; nothing is made.
+
+    Raises:
+        InputError: as `build`, and for what this machine has no room for.
+    """
+    settings, _, _, parts = _prepared(folder, settings, access, execution)
+    return Forecast(folder, settings, access, parts).expected()
+
+
+def _prepared(
+    folder: BuildFolder, settings: BuildSettings, access: TeacherAccess, execution: Execution
+) -> tuple[BuildSettings, Identity, Contents, BuildParts]:
+    check_methods(settings)
+    check_teacher(settings, access)
+    check_queries(settings, access)
+    execution.check()
+    contents = begun_contents(folder)
+    settings = settled(settings, folder, contents)
+    identity = build_identity(settings, contents)
+    recipes = recipes_of(settings, identity, contents)
+    return settings, identity, contents, BuildParts(Artifacts(execution.artifact_folder), recipes)
 
 
 def _run_stages(

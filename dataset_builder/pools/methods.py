@@ -114,7 +114,7 @@ def encode_share(
     if index == SPLADE:
         splade_shards(passages, splade_encoder(settings.splade), path).encode_missing(rank, world_size)
     else:
-        shards = dense_shards(passages, _encoder(index, settings), path, settings.faiss_index)
+        shards = dense_shards(passages, encoder_of(index, settings), path, settings.faiss_index)
         shards.encode_missing(rank, world_size)
 
 
@@ -127,7 +127,7 @@ def build_index(index: str, folder: BuildFolder, settings: BuildSettings, path: 
     elif index == SPLADE:
         build_impact_index(passages, splade_encoder(settings.splade), path)
     else:
-        build_faiss_index(passages, _encoder(index, settings), path, settings.faiss_index)
+        build_faiss_index(passages, encoder_of(index, settings), path, settings.faiss_index)
 
 
 def check_named_index(folder: BuildFolder, settings: BuildSettings) -> None:
@@ -193,14 +193,17 @@ class Indexes:
 
     def dense(self, name: str) -> DenseRetriever:
         """The Faiss index called `name` and its encoder."""
-        return DenseRetriever(name, self._folder.faiss(name), _encoder(name, self._settings), self._passages)
+        return DenseRetriever(
+            name, self._folder.faiss(name), encoder_of(name, self._settings), self._passages
+        )
 
     def reranked(self, name: str, scorer: PairScorer) -> BM25Reranked:
         """BM25's best, in the order of `scorer`."""
         return BM25Reranked(name, self.bm25, scorer, self._passages)
 
 
-def _encoder(index: str, settings: BuildSettings) -> Encoder:
+def encoder_of(index: str, settings: BuildSettings) -> Encoder:
+    """The bi-encoder of the Faiss index of this name, loaded once."""
     if index == DRAGON:
         return dragon_encoder(settings.dragon_context, settings.dragon_query)
     return cosine_encoder(settings.encoder)

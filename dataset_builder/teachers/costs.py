@@ -1,16 +1,17 @@
 """What a build's language models have cost, and what they will."""
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from dataset_builder.build.folder import BuildFolder, all_pools
 from dataset_builder.build.settings import BuildSettings
 from dataset_builder.language_models.access import TeacherAccess, open_budget
 from dataset_builder.language_models.answer_cache import AnswerCache
-from dataset_builder.language_models.cost import estimate
+from dataset_builder.language_models.cost import Estimate, estimate
+from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teacher_name import BATCH, TeacherName
 from dataset_builder.teachers.choice import ranking_method, teachers_of
 from dataset_builder.teachers.llm_teacher import ranking
-from retrieval.errors import InputError
 
 
 def language_models_of(settings: BuildSettings) -> list[TeacherName]:
@@ -33,18 +34,24 @@ def describe_cost(folder: BuildFolder, settings: BuildSettings, access: TeacherA
 
 
 def estimate_labelling(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> str:
-    """What the language models among the teachers will still cost over a build's pools; sends nothing.
+    """What the language models among the teachers will still cost over a build's pools; sends nothing."""
+    lines = [
+        f"{teacher}: {each}"
+        for teacher, each in estimates(folder, settings, access, lambda: all_pools(folder))
+    ]
+    return "\n".join(lines) or f"{settings.teacher} costs nothing"
 
-    Raises:
-        InputError: for teachers that are none and cost nothing.
-    """
-    asked = [teacher for teacher in teachers_of(settings) if teacher.is_language_model]
-    if not asked:
-        raise InputError(f"--dry_run estimates a language model's cost; {settings.teacher} has none")
-    lines = []
+
+def estimates(
+    folder: BuildFolder,
+    settings: BuildSettings,
+    access: TeacherAccess,
+    pools: Callable[[], Iterable[RankingExample]],
+) -> Iterator[tuple[TeacherName, Estimate]]:
+    """What each of the language models among the teachers will still cost over `pools`."""
     with AnswerCache(access.answer_folder(folder)) as cache:
-        for teacher in asked:
-            conversations = map(partial(ranking, ranking_method(teacher, settings)), all_pools(folder))
-            price, is_batch = access.price(teacher.model), teacher.kind == BATCH
-            lines.append(f"{teacher}: {estimate(conversations, cache, price, is_batch)}")
-    return "\n".join(lines)
+        for teacher in teachers_of(settings):
+            if teacher.is_language_model:
+                conversations = map(partial(ranking, ranking_method(teacher, settings)), pools())
+                price, is_batch = access.price(teacher.model), teacher.kind == BATCH
+                yield teacher, estimate(conversations, cache, price, is_batch)
