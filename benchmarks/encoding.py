@@ -17,11 +17,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from modeling_twolar.quantization import quantize_linears
-from packaged import PACKAGED_MINILM
-from packaged.docstrings import PYTHON_STDLIB
-from retrieval.corpus import read_corpus
+from retrieval.corpus import PYTHON_STDLIB, read_corpus
 from retrieval.errors import run_cli
-from retrieval.model_files import model_path
+from retrieval.model_files import PACKAGED_MINILM, model_path
 from retrieval.queries import read_queries
 from retrieval.retrievers.dense import CosineEncoder
 
