@@ -78,8 +78,8 @@ def test_the_space_that_comes_down_ranks_with_what_is_on_the_hub(published, tmp_
 import json, sys
 from huggingface_hub import snapshot_download
 sys.path.insert(0, snapshot_download({SPACE!r}, repo_type="space"))
-import app
-demo = app.Demo(app.DEFAULT_MODEL, app.DEFAULT_DATASET)
+from demo import CHECKPOINT, DATASET, Demo
+demo = Demo(CHECKPOINT.default, DATASET.default)
 print(json.dumps(demo.rerank("which planet has rings of ice", top_k=3)))
 """
     ranked = json.loads(run_elsewhere(published, tmp_path, code).splitlines()[-1])
