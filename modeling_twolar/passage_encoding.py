@@ -69,10 +69,11 @@ class EncodingModel(RerankingModel):
         self, query: str, passages: Sequence[PassageVectors], top_k: int | None = None
     ) -> list[RankedPassage]:
         """As `rank`, of passages that `encode_passages` gave: only the query is left to encode."""
-        vectors = self.encode_query(query)
-        require_positive("top_k", top_k)
-        queries = padded([vectors]).take(torch.zeros(len(passages), dtype=torch.long, device=self.device))
         readout = self._bi_encoder()
+        require_positive("top_k", top_k)
+        queries = padded([self.encode_query(query)]).take(
+            torch.zeros(len(passages), dtype=torch.long, device=self.device)
+        )
         scores = self.head(readout.compare(queries, padded(passages))) if passages else torch.empty(0)
         return ranking(scores.float().cpu(), top_k)
 

@@ -176,9 +176,10 @@ class Forecast:
         yield Expected(f"pools: {speed:,.1f} pairs of monoT5/s", turns * RERANK_DEPTH / speed)
 
     def _rankings(self) -> Iterator[Expected]:
-        settings, pools, folder = self._settings, self._sample_pools(), self._folder
+        settings, folder = self._settings, self._folder
         if all(folder.rankings(shard).is_file() for shard in range(settings.num_shards)):
             return
+        pools = self._sample_pools()
         left = settings.num_queries - sum(1 for _ in all_rankings(folder))
         for teacher in teachers_of(settings):
             if teacher.kind in (RERANKER, LIKELIHOOD):
