@@ -29,6 +29,11 @@ def words(text: str, language: str) -> list[str]:
     return [piece for piece in _pieces(text, language) if _is_word(piece)]
 
 
+def ngrams(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+    """Every `length` words in a row; none of fewer."""
+    return (tuple(words[start : start + length]) for start in range(len(words) - length + 1))
+
+
 def first_words(text: str, limit: int, language: str) -> tuple[str, int]:
     """The beginning of `text`, of `limit` words, and how many words that is; white space becomes single blanks."""
     if language not in WITHOUT_SPACES:

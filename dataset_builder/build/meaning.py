@@ -7,7 +7,7 @@ from dataclasses import asdict
 from dataset_builder.build.settings import BuildSettings
 
 # Settings that name files, which count by their content.
-FILES = ("corpus", "queries", "query_prompt", "exclude_queries")
+FILES = ("corpus", "queries", "query_prompt", "exclude_queries", "exclude_sources")
 # Settings that name models and indexes, which may lie in folders.
 NAMES = (
     "bm25_index", "encoder", "splade", "dragon_context", "dragon_query", "monot5", "doct5query", "query_writer",

@@ -13,6 +13,8 @@ from retrieval.queries import read_queries
 
 PROFILES = Path(__file__).parents[1] / "profiles"
 SPLIT, UNION = "split", "union"
+# Of the passage that a query was made of, in its pool: where it was found, always if it was found at all, or never.
+SOURCE_FOUND, SOURCE_IN, SOURCE_OUT = "found", "in", "out"
 # Queries that a model writes, which may have written past its passage.
 DOCT5QUERY, LLM_QUERY = "doct5query", "llm_query"
 # Queries of one's own, from a file or of imported runs.
@@ -44,14 +46,18 @@ class BuildSettings:
     `language`: of the corpus, an ISO 639 code; "" finds it from a sample. `queries`: a file of one's own queries, which
     are the type `given`; at most its share of them. `query_types`: each in equal parts of `num_queries`, or
     `TYPE=NUMBER` of them. `num_passages`: pool size (the paper: 30). `pool`: `split`, each query draws from one method
-    in turn, or `union`, each pool interleaves all methods. `test_fraction`: share of the source passages whose queries
-    form the test split; a query without a source passage stands for one. `bm25_index`: a Lucene
+    in turn, or `union`, each pool interleaves all methods. `pool_head`: so many passages of a pool are the first of the
+    list, the others are spread evenly from there to `pool_depth`; 0, all are the first, and 0, as deep as is needed.
+    `source_passage`: `found`, `in` or `out`. `near_duplicates`: a passage is left out whose three-word sequences have
+    so large a part in common with those of one above it (Jaccard); 1 keeps all. `test_fraction`: share of the source
+    passages whose queries form the test split; a query without a source passage stands for one. `bm25_index`: a Lucene
     index with the corpus's ids, a folder or a name of Pyserini's; by default one is built. `encoder`, `splade` to
     `doct5query`: Hub names or folders of models. `query_writer`: the language model of `llm_query`, named as a teacher
     is, and `query_prompt` a file with its instruction and examples. `consistency_retriever`: a written query is kept
     only where this method finds the passage it was written for among its first `consistency_depth`; "" keeps all.
     `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw`, `ivf` or `ivf_pq`.
-    `exclude_queries`: files of evaluation queries. From `window_size` on: how a language model ranks a pool, see
+    `exclude_queries`: files of evaluation queries; `exclude_sources`: judgments of evaluation sets, whose passages no
+    query is made of. From `window_size` on: how a language model ranks a pool, see
     `ListwiseSettings`; `max_words` cuts each passage in the prompt, and `temperature` to `thinking_budget` are those of
     `Sampling`. `license`: of the corpus's text, as the Hub names it. `num_shards`: files of pools and of rankings,
     whatever tasks make them; 0, as long as the build is not begun, for as many as its queries need. `earlier_draws`:
@@ -71,6 +77,10 @@ class BuildSettings:
     language: str = ""
     queries: str = ""
     pool: str = SPLIT
+    pool_head: int = 0
+    pool_depth: int = 0
+    source_passage: str = SOURCE_FOUND
+    near_duplicates: float = 1.0
     bm25_index: str = ""
     splade: str = ""
     dragon_context: str = ""
@@ -84,6 +94,7 @@ class BuildSettings:
     ensemble: list[str] = field(default_factory=list)
     faiss_index: str = "flat"
     exclude_queries: list[str] = field(default_factory=list)
+    exclude_sources: list[str] = field(default_factory=list)
     window_size: int = 20
     step: int = 10
     shuffle: bool = False
@@ -114,11 +125,33 @@ class BuildSettings:
             raise InputError(f"--num_passages is {self.num_passages}; a ranking needs at least 2")
         if self.pool not in (SPLIT, UNION):
             raise InputError(f"--pool is {self.pool!r}; give {SPLIT} or {UNION}")
+        self._check_pools()
         if self.faiss_index not in INDEX_KINDS:
             raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
         self._check_sampling()
+
+    def _check_pools(self) -> None:
+        if not 0 <= self.pool_head <= self.num_passages:
+            raise InputError(
+                f"--pool_head is {self.pool_head}; of the {self.num_passages} passages of a pool that many cannot be "
+                "the first"
+            )
+        if self.pool_depth and self.pool_depth < self.num_passages:
+            raise InputError(
+                f"--pool_depth is {self.pool_depth}, less than the {self.num_passages} of --num_passages"
+            )
+        if 0 < self.pool_head < self.num_passages and self.pool_depth <= self.num_passages:
+            raise InputError(
+                f"--pool_head {self.pool_head} leaves passages to find below; give a --pool_depth above "
+                f"--num_passages {self.num_passages}"
+            )
+        sources = (SOURCE_FOUND, SOURCE_IN, SOURCE_OUT)
+        if self.source_passage not in sources:
+            raise InputError(f"--source_passage is {self.source_passage!r}; give one of {', '.join(sources)}")
+        if not 0 < self.near_duplicates <= 1:
+            raise InputError(f"--near_duplicates is {self.near_duplicates}; it must lie in (0, 1]")
 
     def _check_sampling(self) -> None:
         for name in ("max_tokens", "thinking_budget"):
@@ -126,6 +159,12 @@ class BuildSettings:
                 raise InputError(f"--{name} is {value}; at least 1 is needed, or none")
         if self.temperature is not None and not 0 <= self.temperature < inf:
             raise InputError(f"--temperature is {self.temperature}; it must be at least 0, or none")
+
+    @property
+    def search_depth(self) -> int:
+        """How many passages a method is asked for: more than a pool has, where some are left out of it."""
+        leaves_out = self.source_passage != SOURCE_FOUND or self.near_duplicates < 1
+        return self.pool_depth or self.num_passages * (2 if leaves_out else 1)
 
     @property
     def default_shards(self) -> int:

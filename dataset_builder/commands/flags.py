@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dataset_builder.build.execution import LOCAL, RAY, SLURM
-from dataset_builder.build.settings import PROFILES, SPLIT, UNION
+from dataset_builder.build.settings import PROFILES, SOURCE_FOUND, SOURCE_IN, SOURCE_OUT, SPLIT, UNION
 from dataset_builder.report import MAX_QUERIES
 from retrieval.corpus import LAYOUTS, CorpusFlag
 
@@ -33,6 +33,22 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     ),
     "num_passages": (int, "passages a query (the paper: 30)"),
     "pool": (str, f"{SPLIT}: each query draws from one method, in turn; {UNION}: all methods interleaved"),
+    "pool_head": (
+        int,
+        "so many passages of a pool are the list's first, the rest are spread evenly from there to --pool_depth "
+        "(default: all are the first)",
+    ),
+    "pool_depth": (int, "how far down its list a method is asked (default: as far as a pool needs)"),
+    "source_passage": (
+        str,
+        f"{SOURCE_FOUND}: in the pool where its own query finds it; {SOURCE_IN}: wherever it is down to --pool_depth; "
+        f"{SOURCE_OUT}: never",
+    ),
+    "near_duplicates": (
+        float,
+        "leave out of a pool what is so like a passage above it: common part of their three-word sequences, as 0.8 "
+        "(1: keep all)",
+    ),
     "test_fraction": (float, "share of source passages held out as the test split"),
     "seed": (int, "the same seed gives the same bytes"),
     "num_shards": (
@@ -89,8 +105,9 @@ LISTS = {
     "retrievers": "bm25, splade, dragon, bm25_monot5, bm25_rm3, minilm, bm25_minilm",
     "ensemble": "its members, each TEACHER=WEIGHT or METHOD=WEIGHT: reranker:all-MiniLM-L6-v2=1 bm25=0.5",
     "exclude_queries": "queries.jsonl or .tsv of evaluation sets: queries that occur there are dropped",
+    "exclude_sources": "judgments of evaluation sets, TREC's or BEIR's: no query is made of their passages",
 }
-METAVARS = {"ensemble": "MEMBER=WEIGHT", "exclude_queries": "FILE"}
+METAVARS = {"ensemble": "MEMBER=WEIGHT", "exclude_queries": "FILE", "exclude_sources": "QRELS"}
 SWITCHES = {
     "shuffle": "show the passages of each prompt in random order, against bias by position",
 }

@@ -3,17 +3,18 @@
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jinja2
 from huggingface_hub import DatasetCardData
 
 from dataset_builder.build.folder import BuildFolder, all_rankings
-from dataset_builder.build.settings import BuildSettings
+from dataset_builder.build.settings import SOURCE_IN, SOURCE_OUT, BuildSettings
 from dataset_builder.dataset.models import models_of
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.queries.llm_query import QueryPrompt
+from dataset_builder.queries.sampler import QueryCounts
 from dataset_builder.teacher_name import LISTWISE, TeacherName
 from dataset_builder.teachers.choice import teacher_column, teachers_of
 from dataset_builder.teachers.costs import describe_cost
@@ -66,7 +67,10 @@ def count_build(folder: BuildFolder, settings: BuildSettings) -> Statistics:
         mean_pool_size=pool_sizes / total,
         rows=rows,
         label_statuses=statuses,
-        query_counts=json.loads(folder.query_counts(settings.draw).read_text()),
+        query_counts={
+            name: asdict(QueryCounts(**counts))
+            for name, counts in json.loads(folder.query_counts(settings.draw).read_text()).items()
+        },
     )
 
 
@@ -108,12 +112,42 @@ def render_card(folder: BuildFolder, statistics: Statistics, settings: BuildSett
         asks_listwise=any(each.kind in LISTWISE for each in teachers_of(settings)),
         gives_scores=teacher.gives_scores,
         filtered_by=settings.consistency_retriever if settings.writes_queries else "",
+        dropped=_dropped(settings),
+        pool_choice=_pool_choice(settings),
         writer=TeacherName.parse(settings.asked_writer) if settings.asked_writer else "",
         query_prompt=QueryPrompt.read(settings.query_prompt).version,
         cost=cost,
         poolless=sum(count["kept"] for count in statistics.query_counts.values())
         - statistics.label_statuses.total(),
     )
+
+
+def _dropped(settings: BuildSettings) -> dict[str, str]:
+    """Why queries were dropped, in words, and the counts' names; of what the settings ask for."""
+    reasons = {"near-empty": "near_empty", "duplicate": "duplicate"}
+    if settings.exclude_queries:
+        reasons["in an evaluation set"] = "excluded"
+    if settings.exclude_sources:
+        reasons["passage judged in an evaluation set"] = "judged"
+    if settings.consistency_retriever and settings.writes_queries:
+        reasons["inconsistent"] = "inconsistent"
+    return reasons
+
+
+def _pool_choice(settings: BuildSettings) -> list[str]:
+    """How a pool differs from the first of what was found, in words."""
+    choice = []
+    if settings.pool_head not in (0, settings.num_passages):
+        choice.append(f"the first {settings.pool_head}, the others evenly down to {settings.pool_depth}")
+    if settings.source_passage == SOURCE_IN:
+        choice.append(f"the query's own passage wherever it is among {settings.search_depth}")
+    if settings.source_passage == SOURCE_OUT:
+        choice.append("without the query's own passage")
+    if settings.near_duplicates < 1:
+        choice.append(
+            f"without what has {settings.near_duplicates:g} of its three-word sequences in common with one above"
+        )
+    return choice
 
 
 def _provenance(settings: BuildSettings) -> list[tuple[str, str, str]]:

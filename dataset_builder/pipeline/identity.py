@@ -25,6 +25,8 @@ from retrieval.language import ENGLISH, language_of
 from retrieval.model_revision import model_revision, weight_files
 
 POINTWISE_PROMPT, LIKELIHOOD_PROMPT = "pointwise prompt", "likelihood prompt"
+# Settings that name files of evaluation sets, in any order.
+EXCLUDED = ("exclude_queries", "exclude_sources")
 # What teachers are asked; not what writes queries.
 OF_PROMPTS = (RANKING_PROMPT, POINTWISE_PROMPT, LIKELIHOOD_PROMPT)
 
@@ -99,7 +101,7 @@ def build_identity(settings: BuildSettings, contents: Contents) -> Identity:
     files = {
         "corpus": corpus_content(settings.corpus, contents),
         "queries": _own_queries(settings, contents),
-        "exclude_queries": sorted(contents.of(Path(path)) for path in settings.exclude_queries),
+        **{name: sorted(contents.of(Path(path)) for path in getattr(settings, name)) for name in EXCLUDED},
     }
     models = {
         f"revision of {plain_name(name)}": content_of_model(name, contents) for name in models_of(settings)

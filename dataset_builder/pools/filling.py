@@ -17,6 +17,7 @@ from dataset_builder.build.folder import (
 )
 from dataset_builder.build.growth import by_draw, in_shards
 from dataset_builder.build.settings import UNION, BuildSettings
+from dataset_builder.pools.choosing import choose
 from dataset_builder.pools.methods import free_models, open_retrievers
 from dataset_builder.pools.overlap import pool_overlaps, sample
 from dataset_builder.pools.pool import with_texts
@@ -107,7 +108,7 @@ class PoolFiller:
         with tqdm(total=total, desc=f"searching with {method}", unit="query") as progress:
             for part in missing:
                 texts = [query.text for query in own[part]]
-                hits = retriever.search(texts, self._settings.num_passages)
+                hits = retriever.search(texts, self._settings.search_depth)
                 _write_found(self._folder.found(method, part), own[part], hits)
                 progress.update(len(texts))
         del retriever
@@ -115,7 +116,10 @@ class PoolFiller:
 
     def _write_overlaps(self, sampled: Sequence[Turn]) -> None:
         found = self._found(SAMPLE)
-        lists = {method: [hits[turn.query.query_id] for turn in sampled] for method, hits in found.items()}
+        size = self._settings.num_passages
+        lists = {
+            method: [hits[turn.query.query_id][:size] for turn in sampled] for method, hits in found.items()
+        }
         write_lines(self._folder.overlaps, pool_overlaps(lists))
         self._forget(SAMPLE)
 
@@ -131,8 +135,8 @@ class PoolFiller:
         for turn in self._shards[shard]:
             lists = [found[method][turn.query.query_id] for method in turn.methods]
             is_union = self._settings.pool == UNION
-            hits = interleaved(lists, self._settings.num_passages) if is_union else lists[0]
-            pool = with_texts(hits, passages)
+            hits = interleaved(lists, self._settings.search_depth) if is_union else lists[0]
+            pool = choose(with_texts(hits, passages), turn.query.source_docid, self._settings)
             if len(pool) > 1:
                 yield RankingExample(turn.query, UNION if is_union else turn.methods[0], pool)
             else:

@@ -5,12 +5,12 @@ order, or it shares 8 words in a row with one (GPT-3, Brown et al. 2020, appendi
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from retrieval.language import ENGLISH
 from retrieval.queries import read_query_texts
-from retrieval.segmentation import words
+from retrieval.segmentation import ngrams, words
 
 NGRAM = 8
 _WORD = re.compile(r"\w+")
@@ -23,7 +23,7 @@ class ExcludedQueries:
         self._language = language
         texts = [_words(query, language) for query in queries]
         self._whole = {tuple(sorted(text)) for text in texts}
-        self._ngrams = {ngram for text in texts for ngram in _ngrams(text)}
+        self._ngrams = {ngram for text in texts for ngram in ngrams(text, NGRAM)}
 
     @classmethod
     def read(cls, paths: Iterable[str], language: str = ENGLISH) -> "ExcludedQueries":
@@ -36,13 +36,11 @@ class ExcludedQueries:
 
     def __contains__(self, query: object) -> bool:
         text = _words(str(query), self._language)
-        return tuple(sorted(text)) in self._whole or any(ngram in self._ngrams for ngram in _ngrams(text))
+        return tuple(sorted(text)) in self._whole or any(
+            ngram in self._ngrams for ngram in ngrams(text, NGRAM)
+        )
 
 
 def _words(query: str, language: str) -> tuple[str, ...]:
     text = query.casefold()
     return tuple(_WORD.findall(text) if language == ENGLISH else words(text, language))
-
-
-def _ngrams(text: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    return (text[start : start + NGRAM] for start in range(len(text) - NGRAM + 1))

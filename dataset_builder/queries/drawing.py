@@ -32,6 +32,7 @@ from dataset_builder.queries.llm_query import LLMQueries, QueryPrompt, begin_wri
 from dataset_builder.queries.sampler import MakeQuery, QuerySampler, Sampler, WriteQueries, one_by_one
 from dataset_builder.teacher_name import BATCH, LOCAL, OPENAI, TeacherName
 from retrieval.errors import InputError
+from retrieval.judgments import read_qrels
 from retrieval.passage_store import PassageStore
 from retrieval.queries import read_queries
 from retrieval.records import Query
@@ -53,6 +54,7 @@ def check_queries(settings: BuildSettings, access: TeacherAccess) -> None:
             raise InputError(f"query type {query_type!r} is not known; give some of {', '.join(QUERY_TYPES)}")
         require_models(query_type, MODELS_OF.get(query_type, ()), settings)
     ExcludedQueries.read(settings.exclude_queries)
+    _judged_passages(settings)
     if GIVEN in settings.query_shares():
         _given(settings)
     if LLM_QUERY in settings.query_shares():
@@ -110,6 +112,7 @@ def open_samplers(
 ) -> Iterator[list[Sampler]]:
     """A sampler for each query type that `shares` names, with how many are to be drawn."""
     excluded = ExcludedQueries.read(settings.exclude_queries, settings.language)
+    judged = _judged_passages(settings)
     with ExitStack() as opened:
         samplers: list[Sampler] = []
         for query_type in shares:
@@ -119,12 +122,20 @@ def open_samplers(
             write, batch_size = _writer(
                 query_type, folder, settings, access, passages, shares[query_type], opened
             )
-            sampler = QuerySampler(passages, query_type, write, settings.seed, excluded, batch_size)
+            sampler = QuerySampler(
+                passages, query_type, write, settings.seed, excluded, batch_size, judged=judged
+            )
             if query_type in WRITTEN_TYPES and settings.consistency_retriever:
                 (retriever,) = open_retrievers(folder, settings, [settings.consistency_retriever])
                 sampler.consistent = ConsistencyFilter(retriever, settings.consistency_depth)
             samplers.append(sampler)
         yield samplers
+
+
+def _judged_passages(settings: BuildSettings) -> set[str]:
+    """The passages that evaluation sets judge: a query made of one would leak."""
+    qrels = (read_qrels(Path(path)) for path in settings.exclude_sources)
+    return {docid for judged in qrels for grades in judged.values() for docid in grades}
 
 
 def _given(settings: BuildSettings) -> dict[str, str]:

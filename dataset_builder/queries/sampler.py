@@ -29,6 +29,7 @@ class QueryCounts:
     duplicate: int = 0
     excluded: int = 0
     inconsistent: int = 0
+    judged: int = 0
 
 
 class Sampler(Protocol):
@@ -44,12 +45,12 @@ class Sampler(Protocol):
 
 @dataclass(slots=True)
 class QuerySampler:
-    """Draws queries of one type from random passages; drops and counts near-empty, duplicate, excluded and
-    inconsistent ones.
+    """Draws queries of one type from random passages, but for those of `judged`; drops and counts near-empty,
+    duplicate, excluded and inconsistent ones.
 
     `write_queries`: queries of several passages, and the random numbers it may use; None where a passage gives
     none. `batch_size`: how many passages it is given at once. `consistent`: tells of queries, each with the passage it
-    was written for, which of them find it.
+    was written for, which of them find it. `judged`: ids of an evaluation set's passages.
     """
 
     passages: PassageStore
@@ -59,6 +60,7 @@ class QuerySampler:
     excluded: Container[str] = ()
     batch_size: int = 1
     consistent: IsConsistent | None = None
+    judged: Container[str] = ()
     counts: QueryCounts = field(default_factory=QueryCounts)
 
     def sample(self, num_queries: int, before: Sequence[Query] = ()) -> Iterator[Query]:
@@ -82,7 +84,11 @@ class QuerySampler:
         )
 
     def _draw(self, rng: random.Random, seen: set[str]) -> Iterator[Query]:
-        drawn = [self.passages.at(rng.randrange(len(self.passages))) for _ in range(self.batch_size)]
+        sources = [self.passages.at(rng.randrange(len(self.passages))) for _ in range(self.batch_size)]
+        drawn = [passage for passage in sources if passage.docid not in self.judged]
+        self.counts.judged += len(sources) - len(drawn)
+        if not drawn:
+            return
         written = list(zip(self.write_queries(drawn, rng), drawn, strict=True))
         self.counts.near_empty += sum(text is None for text, _ in written)
         queries = [(text, passage) for text, passage in written if text is not None]
