@@ -4,11 +4,14 @@ Real: the corpus, the build, its retrieval, the OpenAI client, HTTP, the faults,
 The server ranks by a hash (`tests/teachers/llm_server.py`), so the dataset says nothing about relevance. What is
 measured is the build: whether a query or a paid answer is lost, how often an answer is paid twice, whether limits and
 the cap hold by the server's own count, memory, and the time of its own that it spends on each call.
+
+With `--embedded` the language model is real, and the faults are its own: SmolLM2-135M-Instruct behind llama.cpp.
 """
 
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,9 +23,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dataset_builder.build.claim import read_settings
 from dataset_builder.build.folder import BuildFolder, all_rankings
+from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.embedded import EMBEDDED
 from dataset_builder.language_models.prices import Price
 from dataset_builder.ranking_example import RankingExample
+from dataset_builder.teacher_name import TeacherName
+from dataset_builder.teachers.choice import ranking_method
+from dataset_builder.teachers.llm_teacher import RankingMethod
 from dataset_builder.teachers.prompt import ListwisePrompt
 from dataset_builder.teachers.sliding_window import sort_in_windows
 from retrieval.errors import InputError, run_cli
@@ -30,7 +39,7 @@ from tests.teachers.llm_answers import ranking_ids
 
 SECONDS_BETWEEN_LOOKS = 0.5
 CALLS_A_QUERY = 2
-MODEL = "gpt-4o-mini"
+MODEL, EMBEDDED_MODEL = "gpt-4o-mini", "SmolLM2-135M-Instruct"
 LIMITS = ("requests_per_minute", "tokens_per_minute", "max_cost")
 ENVIRONMENT = {**os.environ, "OPENAI_API_KEY": "stand-in", "OMP_NUM_THREADS": "1"}
 
@@ -46,7 +55,7 @@ class Run:
 
 
 def main() -> None:
-    """Fill the pools, label them with three kills on the way, and print what was counted."""
+    """Build with kills on the way, and print what was counted."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labelling", description=__doc__)
     parser.add_argument("--corpus", required=True, help="corpus.jsonl[.gz]")
     parser.add_argument("--output_dir", type=Path, required=True, help="an empty or new folder")
@@ -64,9 +73,14 @@ def main() -> None:
     parser.add_argument("--max_cost", type=float, help="US dollars; the build is to end there")
     parser.add_argument("--kills", type=int, default=3, help="SIGKILLs, evenly over the answers")
     parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--embedded", action="store_true", help=f"{EMBEDDED_MODEL} in place of the stand-in")
+    parser.add_argument("--max_words", type=int, default=300, help="of a passage, with --embedded")
     arguments = parser.parse_args()
     if arguments.output_dir.exists():
         raise InputError(f"{arguments.output_dir} exists; give a new folder")
+    if arguments.embedded:
+        _measure_embedded(arguments)
+        return
     server = subprocess.Popen(
         [
             sys.executable,
@@ -90,25 +104,63 @@ def main() -> None:
 
 
 def _measure(arguments: argparse.Namespace, url: str) -> None:
-    command = [sys.executable, "-m", "dataset_builder", "build", "--profile", "offline",
-               "--corpus", arguments.corpus, "--num_queries", str(arguments.num_queries),
-               "--num_passages", str(arguments.num_passages), "--query_types", "cropped", "--retrievers", "bm25",
-               "bm25_rm3", "--teacher", f"openai:{MODEL}", "--base_url", url, "--timeout", "2",
-               "--concurrency", str(arguments.concurrency), "--output_dir", str(arguments.output_dir),
-               "--artifacts", str(arguments.output_dir / "build" / "artifacts"),
-               "--tasks", str(arguments.tasks), "--workers", str(arguments.tasks)]  # fmt: skip
+    command = [*_command(arguments), "--retrievers", "bm25", "bm25_rm3", "--teacher", f"openai:{MODEL}",
+               "--base_url", url, "--timeout", "2", "--concurrency", str(arguments.concurrency)]  # fmt: skip
     for name in LIMITS:
         if getattr(arguments, name) is not None:
             command += [f"--{name}", str(getattr(arguments, name))]
-    pools = _run([*command, "--dry_run"])
-    print(f"pools: {pools.seconds:.0f} s, {pools.peak_mib:.0f} MiB", flush=True)
-    calls = CALLS_A_QUERY * arguments.num_queries
-    shares = [number / (arguments.kills + 1) for number in range(1, arguments.kills + 1)]
-    killed = [_run(command, partial(_has_answered, url, round(share * calls))) for share in shares]
-    last = _run(command)
-    if last.return_code and arguments.max_cost is None:
-        raise InputError(f"the build failed with exit code {last.return_code}")
-    _report(BuildFolder(arguments.output_dir), _counts(url), [*killed, last])
+    runs = _runs(command, arguments, CALLS_A_QUERY * arguments.num_queries, lambda: _answered(url))
+    if runs[-1].return_code and arguments.max_cost is None:
+        raise InputError(f"the build failed with exit code {runs[-1].return_code}")
+    counts, labels = _counts(url), list(all_rankings(BuildFolder(arguments.output_dir)))
+    print(f"the server: {counts}")
+    price = Price.of(MODEL)
+    assert price is not None
+    prompt_tokens, answer_tokens = (
+        int(str(counts.get(f"{name}_tokens", 0))) for name in ("prompt", "completion")
+    )
+    print(f"paid, by the server's count: ${price.cost(prompt_tokens, answer_tokens):.4f}")
+    wrong = sum(
+        label.label_status == "ok" and label.teacher_order != _by_the_server(label) for label in labels
+    )
+    _report(arguments.output_dir, runs, labels, wrong)
+    cpu_seconds, asked = sum(run.cpu_seconds for run in runs), int(str(counts["asked"]))
+    print(f"CPU a call, each start and the dataset's writing included: {1000 * cpu_seconds / asked:.2f} ms")
+
+
+def _measure_embedded(arguments: argparse.Namespace) -> None:
+    """The same without a server's count: answers are counted on disk, and labels held against the scores in them."""
+    command = [*_command(arguments), "--retrievers", "bm25", "--teacher", f"openai:{EMBEDDED_MODEL}",
+               "--base_url", EMBEDDED, "--max_words", str(arguments.max_words)]  # fmt: skip
+    folder = BuildFolder(arguments.output_dir)
+    runs = _runs(command, arguments, arguments.num_queries, lambda: len(_answers(folder.root)))
+    if runs[-1].return_code:
+        raise InputError(f"the build failed with exit code {runs[-1].return_code}")
+    labels = list(all_rankings(folder))
+    method = ranking_method(TeacherName.parse(f"openai:{EMBEDDED_MODEL}"), read_settings(folder))
+    with AnswerCache(folder.answers) as cache:
+        wrong = sum(
+            label.label_status == "ok" and label.teacher_order != _by_its_answer(label, method, cache)
+            for label in labels
+        )
+    _report(folder.root, runs, labels, wrong)
+
+
+def _command(arguments: argparse.Namespace) -> list[str]:
+    return [sys.executable, "-m", "dataset_builder", "build", "--profile", "offline",
+            "--corpus", arguments.corpus, "--num_queries", str(arguments.num_queries),
+            "--num_passages", str(arguments.num_passages), "--query_types", "cropped",
+            "--output_dir", str(arguments.output_dir),
+            "--artifacts", str(arguments.output_dir / "build" / "artifacts"),
+            "--tasks", str(arguments.tasks), "--workers", str(arguments.tasks)]  # fmt: skip
+
+
+def _runs(
+    command: list[str], arguments: argparse.Namespace, calls: int, answered: Callable[[], int]
+) -> list[Run]:
+    """The build, killed as often as asked for, evenly over its answers, and run to its end."""
+    marks = [round(number / (arguments.kills + 1) * calls) for number in range(1, arguments.kills + 1)]
+    return [*(_run(command, until=partial(_reached, answered, mark)) for mark in marks), _run(command)]
 
 
 def _run(command: list[str], until: Callable[[], bool] | None = None) -> Run:
@@ -130,38 +182,46 @@ def _counts(url: str) -> dict[str, object]:
         return dict(json.load(answer))
 
 
-def _has_answered(url: str, calls: int) -> bool:
-    answered = _counts(url)["answered"]
-    assert isinstance(answered, int)
-    return answered >= calls
+def _answered(url: str) -> int:
+    return int(str(_counts(url)["answered"]))
 
 
-def _report(folder: BuildFolder, counts: dict[str, object], runs: list[Run]) -> None:
-    rows = [json.loads(line) for path in folder.answers.glob("*.jsonl") for line in path.open()]
-    keys = [row["key"] for row in rows if not row["rejection"]]
-    price = Price.of(MODEL)
-    assert price is not None
-    labels = list(all_rankings(folder))
+def _reached(answered: Callable[[], int], mark: int) -> bool:
+    return answered() >= mark
+
+
+def _answers(folder: Path) -> list[dict[str, str]]:
+    """The whole lines of the kept answers; a killed process may have left half of one."""
+    lines = [line for path in BuildFolder(folder).answers.glob("*.jsonl") for line in path.open()]
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _report(folder: Path, runs: list[Run], labels: list[RankingExample], wrong: int) -> None:
+    keys = [row["key"] for row in _answers(folder) if not row["rejection"]]
     statuses = Counter(label.label_status for label in labels)
-    wrong = sum(
-        label.label_status == "ok" and label.teacher_order != _by_the_server(label) for label in labels
-    )
-    asked = counts["asked"]
-    assert isinstance(asked, int)
-    print(f"the server: {counts}")
-    prompt_tokens, answer_tokens = (
-        int(str(counts.get(f"{name}_tokens", 0))) for name in ("prompt", "completion")
-    )
-    paid = price.cost(prompt_tokens, answer_tokens)
-    print(f"paid, by the server's count: ${paid:.4f}")
     print(f"runs, killed by SIGKILL but for the last: {[round(run.seconds) for run in runs]} s")
     print(
-        f"queries labelled: {statuses.total()} ({dict(statuses)}), of them ok, yet not in the server's order: {wrong}"
+        f"queries labelled: {statuses.total()} ({dict(statuses)}), of them ok, yet not in the order of the answer: "
+        f"{wrong}"
     )
     print(f"answers on disk: {len(keys)}, of them bought twice: {len(keys) - len(set(keys))}")
     print(f"largest process: {max(run.peak_mib for run in runs):.0f} MiB")
-    cpu_seconds = sum(run.cpu_seconds for run in runs)
-    print(f"CPU a call, each start and the dataset's writing included: {1000 * cpu_seconds / asked:.2f} ms")
+
+
+def _by_its_answer(pool: RankingExample, method: RankingMethod, cache: AnswerCache) -> tuple[int, ...]:
+    """The order that the last answer about a pool of one window spells out: by scores, or as listed."""
+    talk = method.begin(pool)
+    request = next(talk)
+    while True:
+        answer = cache.at(request.key)
+        try:
+            request = talk.send(answer)
+        except StopIteration:
+            break
+    if request.fields:
+        scores = json.loads(answer.text)
+        return tuple(sorted(range(len(pool.passages)), key=lambda place: -scores[request.fields[place]]))
+    return tuple(int(number) - 1 for number in re.findall(r"\[(\d+)\]", answer.text))
 
 
 def _by_the_server(pool: RankingExample) -> tuple[int, ...]:
