@@ -39,6 +39,8 @@ from tests.teachers.llm_answers import ranking_ids
 
 SECONDS_BETWEEN_LOOKS = 0.5
 CALLS_A_QUERY = 2
+# Of an answer of the embedded model, which may else go on to the end of its context.
+TOKENS_A_PASSAGE = 20
 MODEL, EMBEDDED_MODEL = "gpt-4o-mini", "SmolLM2-135M-Instruct"
 LIMITS = ("requests_per_minute", "tokens_per_minute", "max_cost")
 ENVIRONMENT = {**os.environ, "OPENAI_API_KEY": "stand-in", "OMP_NUM_THREADS": "1"}
@@ -131,7 +133,8 @@ def _measure(arguments: argparse.Namespace, url: str) -> None:
 def _measure_embedded(arguments: argparse.Namespace) -> None:
     """The same without a server's count: answers are counted on disk, and labels held against the scores in them."""
     command = [*_command(arguments), "--retrievers", "bm25", "--teacher", f"openai:{EMBEDDED_MODEL}",
-               "--base_url", EMBEDDED, "--max_words", str(arguments.max_words)]  # fmt: skip
+               "--base_url", EMBEDDED, "--max_words", str(arguments.max_words),
+               "--max_tokens", str(TOKENS_A_PASSAGE * arguments.num_passages)]  # fmt: skip
     folder = BuildFolder(arguments.output_dir)
     runs = _runs(command, arguments, arguments.num_queries, lambda: len(_answers(folder.root)))
     if runs[-1].return_code:

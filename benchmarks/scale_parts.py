@@ -14,7 +14,8 @@ from retrieval.passage_store import PassageStore
 from retrieval.records import Passage
 from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
 from retrieval.retrievers.faiss_index import open_faiss_index
-from retrieval.retrievers.lucene import BM25, build_lucene_index, locate_index
+from retrieval.retrievers.lucene import BM25, build_lucene_index
+from retrieval.retrievers.ready_index import ready_lucene
 from retrieval.retrievers.reranked import BM25Reranked, MonoT5
 from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
 from tests.bert_tokenizer import as_bert
@@ -49,7 +50,7 @@ def main() -> None:
 
 def _search(passages: PassageStore, folder: Path, words: int) -> None:
     for lucene in ("bm25", "splade"):
-        locate_index(str(folder / lucene), len(passages))
+        ready_lucene(lucene, str(folder / lucene), len(passages))
     assert open_faiss_index(folder / "dragon").ntotal == len(passages)
     queries = [" ".join(text.split()[:6]) for text in islice(synthetic_texts(QUERIES, words), QUERIES)]
     bm25 = BM25(folder / "bm25")

@@ -10,8 +10,8 @@ from dataset_builder.build.settings import BuildSettings
 FILES = ("corpus", "queries", "query_prompt", "exclude_queries", "exclude_sources")
 # Settings that name models and indexes, which may lie in folders.
 NAMES = (
-    "bm25_index", "encoder", "splade", "dragon_context", "dragon_query", "monot5", "doct5query", "query_writer",
-    "teacher",
+    "bm25_index", "splade_index", "dragon_index", "encoder_index", "encoder", "splade", "dragon_context",
+    "dragon_query", "monot5", "doct5query", "query_writer", "teacher",
 )  # fmt: skip
 # Of these a change makes no other dataset.
 FREE = ("output_dir", "license", "num_shards", "earlier_draws")

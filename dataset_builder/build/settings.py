@@ -50,18 +50,18 @@ class BuildSettings:
     list, the others are spread evenly from there to `pool_depth`; 0, all are the first, and 0, as deep as is needed.
     `source_passage`: `found`, `in` or `out`. `near_duplicates`: a passage is left out whose three-word sequences have
     so large a part in common with those of one above it (Jaccard); 1 keeps all. `test_fraction`: share of the source
-    passages whose queries form the test split; a query without a source passage stands for one. `bm25_index`: a Lucene
-    index with the corpus's ids, a folder or a name of Pyserini's; by default one is built. `encoder`, `splade` to
-    `doct5query`: Hub names or folders of models. `query_writer`: the language model of `llm_query`, named as a teacher
-    is, and `query_prompt` a file with its instruction and examples. `consistency_retriever`: a written query is kept
-    only where this method finds the passage it was written for among its first `consistency_depth`; "" keeps all.
-    `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`. `faiss_index`: `flat`, `hnsw`, `ivf` or `ivf_pq`.
-    `exclude_queries`: files of evaluation queries; `exclude_sources`: judgments of evaluation sets, whose passages no
-    query is made of. From `window_size` on: how a language model ranks a pool, see
-    `ListwiseSettings`; `max_words` cuts each passage in the prompt, and `temperature` to `thinking_budget` are those of
-    `Sampling`. `license`: of the corpus's text, as the Hub names it. `num_shards`: files of pools and of rankings,
-    whatever tasks make them; 0, as long as the build is not begun, for as many as its queries need. `earlier_draws`:
-    the build's own note of how it has grown; no flag.
+    passages whose queries form the test split; a query without a source passage stands for one. `bm25_index` to
+    `encoder_index`: an index with the corpus's ids, a folder or a name of Pyserini's; by default one is built.
+    `encoder`, `splade` to `doct5query`: Hub names or folders of models. `query_writer`: the language model of
+    `llm_query`, named as a teacher is, and `query_prompt` a file with its instruction and examples.
+    `consistency_retriever`: a written query is kept only where this method finds the passage it was written for among
+    its first `consistency_depth`; "" keeps all. `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`.
+    `faiss_index`: `flat`, `hnsw`, `ivf` or `ivf_pq`. `exclude_queries`: files of evaluation queries; `exclude_sources`:
+    judgments of evaluation sets, whose passages no query is made of. From `window_size` on: how a language model ranks
+    a pool, see `ListwiseSettings`; `max_words` cuts each passage in the prompt, and `temperature` to `thinking_budget`
+    are those of `Sampling`. `license`: of the corpus's text, as the Hub names it. `num_shards`: files of pools and of
+    rankings, whatever tasks make them; 0, as long as the build is not begun, for as many as its queries need.
+    `earlier_draws`: the build's own note of how it has grown; no flag.
     """
 
     corpus: str
@@ -82,6 +82,9 @@ class BuildSettings:
     source_passage: str = SOURCE_FOUND
     near_duplicates: float = 1.0
     bm25_index: str = ""
+    splade_index: str = ""
+    dragon_index: str = ""
+    encoder_index: str = ""
     splade: str = ""
     dragon_context: str = ""
     dragon_query: str = ""

@@ -11,6 +11,7 @@ from dataset_builder.pipeline.identity import OF_PROMPTS, content_of_model, corp
 from dataset_builder.pools.methods import (
     DRAGON,
     LUCENE,
+    READY,
     SPLADE,
     encoders_of_methods,
     indexes_of_methods,
@@ -46,8 +47,10 @@ def recipes_of(settings: BuildSettings, identity: Identity, contents: Contents) 
 
 def _is_told_by_names(settings: BuildSettings) -> bool:
     """Whether queries and pools come of nothing that a name says too little of: a folder's index, a server's model."""
-    own_index = bool(settings.bm25_index) and Path(settings.bm25_index).exists()
-    return not own_index and (not settings.asked_writer or bool(models_of_writers(settings)))
+    named = [getattr(settings, flag) for flag in READY.values()]
+    if any(index and Path(index).exists() for index in named):
+        return False
+    return not settings.asked_writer or bool(models_of_writers(settings))
 
 
 def _index(index: str, settings: BuildSettings, store: Recipe, contents: Contents) -> Recipe:

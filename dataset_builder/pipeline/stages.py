@@ -29,7 +29,7 @@ from dataset_builder.pipeline.stage import ShardedStage, Stage
 from dataset_builder.pools.filling import PoolFiller
 from dataset_builder.pools.methods import (
     build_index,
-    check_named_index,
+    check_ready_indexes,
     encode_share,
     encoders_of_methods,
     index_path,
@@ -137,7 +137,7 @@ class IndexPassages(Stage):
 
     def work(self, rank: int, world_size: int) -> None:
         """Index every passage, but for the indexes that another build has made."""
-        check_named_index(self.folder, self.settings)
+        check_ready_indexes(self.folder, self.settings)
         for index in indexes_of_methods(self.settings):
             make = partial(build_index, index, self.folder, self.settings)
             self.parts.provide(index, index_path(self.folder, index), make)

@@ -22,11 +22,14 @@ from retrieval.retrievers.dense import (
     dense_shards,
     dragon_encoder,
 )
-from retrieval.retrievers.lucene import BM25, BM25RM3, build_lucene_index, locate_index
+from retrieval.retrievers.lucene import BM25, BM25RM3, build_lucene_index
+from retrieval.retrievers.ready_index import Rows, ready_faiss, ready_lucene
 from retrieval.retrievers.reranked import BM25Reranked, MonoT5, PairScorer
 from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder, splade_shards
 
 LUCENE, SPLADE, DRAGON, MINILM = "lucene", "splade", "dragon", "minilm"
+# The settings that name an index which is there already, in place of one that a build makes.
+READY = {LUCENE: "bm25_index", SPLADE: "splade_index", DRAGON: "dragon_index", MINILM: "encoder_index"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,17 @@ def encoders_of_methods(settings: BuildSettings) -> dict[str, str]:
 
 def indexes_of_methods(settings: BuildSettings) -> list[str]:
     """What the methods of a build search, by name; not an index that the settings name."""
-    indexes = dict.fromkeys(index for name in settings.retrievers for index in METHODS[name].indexes)
-    return [index for index in indexes if index != LUCENE or not settings.bm25_index]
+    return [index for index in _searched(settings) if not ready_index(index, settings)]
+
+
+def ready_index(index: str, settings: BuildSettings) -> str:
+    """The folder or name that the settings have for an index which is there already, or ""."""
+    named: str = getattr(settings, READY[index])
+    return named
+
+
+def _searched(settings: BuildSettings) -> Sequence[str]:
+    return list(dict.fromkeys(index for name in settings.retrievers for index in METHODS[name].indexes))
 
 
 def index_path(folder: BuildFolder, index: str) -> Path:
@@ -130,10 +142,12 @@ def build_index(index: str, folder: BuildFolder, settings: BuildSettings, path: 
         build_faiss_index(passages, encoder_of(index, settings), path, settings.faiss_index)
 
 
-def check_named_index(folder: BuildFolder, settings: BuildSettings) -> None:
-    """Raise `InputError` where the index that the settings name is none of the passages."""
-    if settings.bm25_index and any(LUCENE in METHODS[name].indexes for name in settings.retrievers):
-        locate_index(settings.bm25_index, len(PassageStore(folder.passages)))
+def check_ready_indexes(folder: BuildFolder, settings: BuildSettings) -> None:
+    """Raise `InputError` where an index that the settings name is none of the passages."""
+    indexes = Indexes(folder, settings)
+    for index in _searched(settings):
+        if ready_index(index, settings):
+            indexes.at(index)
 
 
 def open_retrievers(
@@ -159,17 +173,35 @@ class Indexes:
         self._settings = settings
         self._folder = folder
         self._passages = PassageStore(folder.passages)
+        self._places: dict[str, tuple[Path, Rows]] = {}
 
     @property
     def language(self) -> str:
         """Of the passages, and of the Lucene index."""
         return self._settings.language
 
-    @cached_property
+    def at(self, index: str) -> tuple[Path, Rows]:
+        """Where the index of this name lies, the build's own or one that the settings name, and its rows.
+
+        Raises:
+            InputError: for one that cannot be had, or is none of the passages.
+        """
+        if index not in self._places:
+            self._places[index] = self._place(index)
+        return self._places[index]
+
+    def _place(self, index: str) -> tuple[Path, Rows]:
+        named, flag = ready_index(index, self._settings), f"--{READY[index]}"
+        if not named:
+            return index_path(self._folder, index), self._passages
+        if index in (LUCENE, SPLADE):
+            return ready_lucene(flag, named, len(self._passages)), self._passages
+        return ready_faiss(flag, named, self._passages)
+
+    @property
     def lucene(self) -> Path:
-        """The folder of the Lucene index: the build's own, or the one that the settings name."""
-        index = self._settings.bm25_index
-        return locate_index(index, len(self._passages)) if index else self._folder.lucene
+        """The folder of BM25's index."""
+        return self.at(LUCENE)[0]
 
     @cached_property
     def bm25(self) -> BM25:
@@ -189,13 +221,12 @@ class Indexes:
     @property
     def splade(self) -> Splade:
         """SPLADE over its impacts."""
-        return Splade(self._folder.splade, splade_encoder(self._settings.splade))
+        return Splade(self.at(SPLADE)[0], splade_encoder(self._settings.splade))
 
     def dense(self, name: str) -> DenseRetriever:
         """The Faiss index called `name` and its encoder."""
-        return DenseRetriever(
-            name, self._folder.faiss(name), encoder_of(name, self._settings), self._passages
-        )
+        path, rows = self.at(name)
+        return DenseRetriever(name, path, encoder_of(name, self._settings), rows)
 
     def reranked(self, name: str, scorer: PairScorer) -> BM25Reranked:
         """BM25's best, in the order of `scorer`."""

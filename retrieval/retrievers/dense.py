@@ -16,6 +16,7 @@ from retrieval.passage_store import PassageStore
 from retrieval.records import Hit, Passage
 from retrieval.retrievers.encoded_shards import EncodedShards, VectorFormat, shards_folder
 from retrieval.retrievers.faiss_index import FLAT, open_faiss_index, require_room, write_faiss_index
+from retrieval.retrievers.ready_index import Rows
 from retrieval.retrievers.text_batches import TextBatches
 
 if TYPE_CHECKING:
@@ -158,13 +159,14 @@ def build_faiss_index(passages: PassageStore, encoder: Encoder, path: Path, kind
 
 
 class DenseRetriever:
-    """Inner product over a Faiss index: DRAGON, or MiniLM's cosine, its offline stand-in."""
+    """Inner product over a Faiss index: DRAGON, or MiniLM's cosine, its offline stand-in. `rows`: of a passage store,
+    where the index has its order."""
 
-    def __init__(self, name: str, index_path: Path, encoder: Encoder, passages: PassageStore) -> None:
+    def __init__(self, name: str, index_path: Path, encoder: Encoder, rows: Rows) -> None:
         self.name = name
         self._index = open_faiss_index(index_path)
         self._encoder = encoder
-        self._passages = passages
+        self._rows = rows
         self._query_vector = functools.lru_cache(maxsize=1024)(self._encode_query)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
@@ -174,7 +176,7 @@ class DenseRetriever:
     def scores(self, query: str, passages: Sequence[Passage]) -> list[float]:
         """Inner product of `query` with each of these passages of the index; of an `ivf_pq` index, whose vectors are
         compressed, about that."""
-        rows = np.array(self._passages.rows([passage.docid for passage in passages]))
+        rows = np.array(self._rows.rows([passage.docid for passage in passages]))
         products: list[float] = (self._index.reconstruct_batch(rows) @ self._query_vector(query)).tolist()
         return products
 
@@ -190,7 +192,7 @@ class DenseRetriever:
         # An approximate index may find fewer than k.
         return [
             Hit(docid, score)
-            for docid, score in zip(self._passages.docids(rows), scores[: len(rows)], strict=True)
+            for docid, score in zip(self._rows.docids(rows), scores[: len(rows)], strict=True)
         ]
 
     def _encode_query(self, query: str) -> np.ndarray:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from retrieval.errors import InputError
 from retrieval.fields import without_half_surrogates
 from retrieval.language import ENGLISH
 from retrieval.records import Hit, Passage
@@ -39,33 +38,6 @@ def build_lucene_index(passages: Iterable[Passage], index_dir: Path, language: s
 
 def _analysable(text: str, language: str) -> str:
     return " ".join(words(text, language)) if language in SEGMENTED else text
-
-
-def locate_index(name_or_path: str, num_passages: int) -> Path:
-    """The folder of an index of the corpus that is there already: a folder, or a name of Pyserini's, downloaded at
-    first use.
-
-    Raises:
-        InputError: for an index that cannot be had, or that holds another number of passages.
-    """
-    start_jvm()
-    from pyserini.search.lucene import LuceneSearcher
-    from pyserini.util import download_prebuilt_index
-
-    try:
-        is_folder = Path(name_or_path).is_dir()
-        folder = Path(name_or_path if is_folder else download_prebuilt_index(name_or_path, verbose=False))
-    except (ValueError, OSError) as error:
-        raise InputError(
-            f"--bm25_index {name_or_path}: neither a folder nor an index that Pyserini can fetch ({error})"
-        ) from error
-    indexed = LuceneSearcher(str(folder)).num_docs
-    if indexed != num_passages:
-        raise InputError(
-            f"--bm25_index {name_or_path} holds {indexed:,} passages and the corpus {num_passages:,}; "
-            "both must be the same collection, with the same ids"
-        )
-    return folder
 
 
 class BM25:

@@ -13,35 +13,15 @@ from dataset_builder.queries.doc2query import DocT5Query
 from dataset_builder.queries.sampler import QuerySampler
 from modeling_twolar import TwolarForReranking
 from retrieval.errors import InputError
-from retrieval.passage_store import PassageStore
-from retrieval.records import Passage
 from retrieval.retrievers import splade
 from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
 from retrieval.retrievers.lucene import BM25, build_lucene_index
 from retrieval.retrievers.reranked import BM25Reranked, MonoT5
 from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
 from tests.command_line import run_module
-from tests.conftest import PLANETS, bert_tokenizer, save_bert
+from tests.conftest import PLANETS, bert_tokenizer
 
 QUERIES = ["red planet with iron dust", "rings of ice", "moon"]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    passages = [Passage(docid, "", text) for docid, text in PLANETS]
-    return PassageStore.build(tmp_path_factory.mktemp("store") / "passages.sqlite", passages)
-
-
-@pytest.fixture(scope="module")
-def paper_models(tmp_path_factory, tiny_t5):
-    folder = tmp_path_factory.mktemp("models")
-    return {
-        "splade": save_bert(folder / "splade", BertForMaskedLM, 1),
-        "dragon_context": save_bert(folder / "context", BertModel, 2),
-        "dragon_query": save_bert(folder / "query", BertModel, 3),
-        "monot5": str(tiny_t5(True, "relu")),
-        "doct5query": str(tiny_t5(True, "relu")),
-    }
 
 
 def test_splade_weights_are_the_largest_log_saturated_logits_of_real_tokens(paper_models):
