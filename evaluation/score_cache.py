@@ -11,9 +11,8 @@ from tqdm import tqdm
 from retrieval.batches import batched
 
 CHUNK = 500
-# The first is slower: libraries prepare what they keep.
-TIMED_CHUNKS = 2
-TIMED = TIMED_CHUNKS * CHUNK
+# The first pairs are slower: libraries prepare what they keep. After them so many are timed.
+WARM_UP, TIMED = 100, CHUNK
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS timed_scores (key BLOB PRIMARY KEY, score REAL, seconds REAL) WITHOUT ROWID"
 )
@@ -35,17 +34,19 @@ class ScoreCache:
         return [pair for pair in dict.fromkeys(pairs) if self._get(revision, pair) is None]
 
     def fill(self, revision: str, pairs: Sequence[Pair], scorer: Scorer) -> None:
-        """Score `pairs` and keep the scores; those of the first 1,000, in the order given, with their time.
+        """Score `pairs` and keep the scores; of the first, in the order given, 500 with their time.
 
         The rest are scored passage by passage, so that a scorer that encodes a text once does so for all its queries:
         quicker, and no measure of how long a query's candidates take.
         """
         progress = tqdm(desc="scoring", total=len(pairs), unit="pair")
-        in_turn = [*pairs[:TIMED], *sorted(pairs[TIMED:], key=lambda pair: pair[1])]
-        for number, chunk in enumerate(batched(in_turn, CHUNK)):
+        warm = WARM_UP if len(pairs) > WARM_UP else 0
+        timed, rest = pairs[warm : warm + TIMED], pairs[warm + TIMED :]
+        by_passage = batched(sorted(rest, key=lambda pair: pair[1]), CHUNK)
+        for chunk in filter(None, (pairs[:warm], timed, *by_passage)):
             began = time.perf_counter()
             scores = scorer(chunk)
-            seconds = (time.perf_counter() - began) / len(chunk) if number < TIMED_CHUNKS else None
+            seconds = (time.perf_counter() - began) / len(chunk) if chunk is timed else None
             rows = [(_key(revision, pair), score, seconds) for pair, score in zip(chunk, scores, strict=True)]
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO timed_scores VALUES (?, ?, ?)", rows)

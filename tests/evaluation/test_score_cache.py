@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluation.score_cache import CHUNK, TIMED, ScoreCache
+from evaluation.score_cache import CHUNK, TIMED, WARM_UP, ScoreCache
 
 ROOT = Path(__file__).parents[2]
 PAIRS = [("query", f"passage {number}") for number in range(3 * CHUNK)]
@@ -39,7 +39,7 @@ def test_a_kill_loses_only_the_chunk_in_flight(tmp_path):
     process.wait(timeout=30)
     cache = ScoreCache(path)
     missing = cache.missing("revision", PAIRS)
-    assert missing == PAIRS[2 * CHUNK :]
+    assert missing == PAIRS[WARM_UP + TIMED :]
     cache.fill("revision", missing, lambda pairs: [float(len(passage)) for _, passage in pairs])
     assert cache.scores("revision", PAIRS) == {pair: float(len(pair[1])) for pair in PAIRS}
 
@@ -53,9 +53,10 @@ def test_of_many_pairs_the_first_are_timed_and_the_rest_scored_passage_by_passag
         return [float(len(query)) for query, _ in chunk]
 
     cache.fill("revision", pairs, scorer)
-    assert [pair for chunk in calls[:2] for pair in chunk] == pairs[:TIMED]
+    assert calls[:2] == [pairs[:WARM_UP], pairs[WARM_UP : WARM_UP + TIMED]]
     assert sorted(pair for chunk in calls for pair in chunk) == sorted(pairs)
-    assert len({passage for _, passage in calls[-1]}) == CHUNK / 20  # its 20 queries that were not timed
+    # 24 of 30 queries were not timed.
+    assert len({passage for _, passage in calls[2]}) <= CHUNK / 24 + 1
     seconds = cache.seconds("revision", pairs)
     assert len(seconds) == TIMED and min(seconds) > 0
     assert cache.scores("revision", pairs)["query 29", "passage 99"] == len("query 29")
