@@ -27,12 +27,13 @@ from pathlib import Path
 from dataset_builder.build.claim import read_settings
 from dataset_builder.build.folder import BuildFolder, all_rankings
 from dataset_builder.language_models.answer_cache import AnswerCache
+from dataset_builder.language_models.conversation import replay
 from dataset_builder.language_models.embedded import EMBEDDED
 from dataset_builder.language_models.prices import Price
 from dataset_builder.ranking_example import RankingExample
 from dataset_builder.teacher_name import TeacherName
 from dataset_builder.teachers.choice import ranking_method
-from dataset_builder.teachers.llm_teacher import RankingMethod
+from dataset_builder.teachers.llm_teacher import RankingMethod, ranking
 from dataset_builder.teachers.prompt import ListwisePrompt
 from dataset_builder.teachers.sliding_window import sort_in_windows
 from retrieval.errors import InputError, run_cli
@@ -215,18 +216,12 @@ def _report(folder: Path, runs: list[Run], labels: list[RankingExample], wrong: 
 
 def _by_its_answer(pool: RankingExample, method: RankingMethod, cache: AnswerCache) -> tuple[int, ...]:
     """The order that the last answer about a pool of one window spells out: by scores, or as listed."""
-    talk = method.begin(pool)
-    request = next(talk)
-    while True:
-        answer = cache.at(request.key)
-        try:
-            request = talk.send(answer)
-        except StopIteration:
-            break
-    if request.fields:
-        scores = json.loads(answer.text)
-        return tuple(sorted(range(len(pool.passages)), key=lambda place: -scores[request.fields[place]]))
-    return tuple(int(number) - 1 for number in re.findall(r"\[(\d+)\]", answer.text))
+    last = replay(ranking(method, pool), cache)[0][-1]
+    fields, text = last.request.fields, last.answer.text
+    if fields:
+        scores = json.loads(text)
+        return tuple(sorted(range(len(pool.passages)), key=lambda place: -scores[fields[place]]))
+    return tuple(int(number) - 1 for number in re.findall(r"\[(\d+)\]", text))
 
 
 def _by_the_server(pool: RankingExample) -> tuple[int, ...]:

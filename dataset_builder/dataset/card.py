@@ -3,7 +3,8 @@
 import json
 import os
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import jinja2
@@ -18,6 +19,7 @@ from dataset_builder.queries.sampler import QueryCounts
 from dataset_builder.teacher_name import LISTWISE, TeacherName
 from dataset_builder.teachers.choice import teacher_column, teachers_of
 from dataset_builder.teachers.costs import describe_cost
+from dataset_builder.teachers.rejections import rejections
 from retrieval.corpus import corpus_name
 from retrieval.errors import InputError
 from retrieval.licences import NOT_KNOWN, licence_id, licence_of
@@ -32,7 +34,8 @@ TEMPLATES = Path(__file__).parents[2] / "model_cards"
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """What a build holds. `rows[query_type][retriever]`: queries of that kind; `label_statuses` counts the
-    dropped too. `num_empty`: passages of the corpus without title and text, which are not among `num_passages`."""
+    dropped too. `num_empty`: passages of the corpus without title and text, which are not among `num_passages`.
+    `rejections`: servers' words about requests that they did not take, and of how many pools."""
 
     num_passages: int
     num_empty: int
@@ -41,6 +44,7 @@ class Statistics:
     rows: dict[str, Counter[str]]
     label_statuses: Counter[str]
     query_counts: dict[str, dict[str, int]]
+    rejections: Mapping[str, int] = field(default_factory=dict)
 
 
 def count_build(folder: BuildFolder, settings: BuildSettings) -> Statistics:
@@ -77,10 +81,9 @@ def count_build(folder: BuildFolder, settings: BuildSettings) -> Statistics:
 def write_card(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> None:
     """Write the card of a build, aside and renamed. The same build gives the same bytes."""
     unfinished = folder.card.with_suffix(".unfinished")
+    statistics = replace(count_build(folder, settings), rejections=rejections(folder, settings, access))
     cost = describe_cost(folder, settings, access)
-    unfinished.write_text(
-        render_card(folder, count_build(folder, settings), settings, cost), encoding="utf-8"
-    )
+    unfinished.write_text(render_card(folder, statistics, settings, cost), encoding="utf-8")
     os.replace(unfinished, folder.card)
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -108,20 +108,18 @@ def open_samplers(
     settings: BuildSettings,
     access: TeacherAccess,
     passages: PassageStore,
-    shares: Mapping[str, int],
+    query_types: Iterable[str],
 ) -> Iterator[list[Sampler]]:
-    """A sampler for each query type that `shares` names, with how many are to be drawn."""
+    """A sampler for each of these query types."""
     excluded = ExcludedQueries.read(settings.exclude_queries, settings.language)
     judged = _judged_passages(settings)
     with ExitStack() as opened:
         samplers: list[Sampler] = []
-        for query_type in shares:
+        for query_type in query_types:
             if query_type == GIVEN:
                 samplers.append(GivenQueries(_given(settings), excluded))
                 continue
-            write, batch_size = _writer(
-                query_type, folder, settings, access, passages, shares[query_type], opened
-            )
+            write, batch_size = _writer(query_type, folder, settings, access, passages, opened)
             sampler = QuerySampler(
                 passages, query_type, write, settings.seed, excluded, batch_size, judged=judged
             )
@@ -150,16 +148,15 @@ def _writer(
     settings: BuildSettings,
     access: TeacherAccess,
     passages: PassageStore,
-    share: int,
     opened: ExitStack,
-) -> tuple[WriteQueries, int]:
-    """What writes queries of a type, and for how many passages at once."""
+) -> tuple[WriteQueries, int | None]:
+    """What writes queries of a type, and for how many passages at once; None, for all."""
     if query_type == DOCT5QUERY:
         return DocT5Query(settings.doct5query, settings.language), WRITING_BATCH
     if query_type == LLM_QUERY:
         writer = query_writer(settings)
         model = opened.enter_context(open_language_model(writer, access, folder, folder.batches_of_queries))
-        batch_size = share if writer.kind == BATCH else LLM_WRITING_BATCH
+        batch_size = None if writer.kind == BATCH else LLM_WRITING_BATCH
         prompt = QueryPrompt.read(settings.query_prompt)
         return LLMQueries(model, writer.model, prompt, settings.language), batch_size
     if query_type == "keywords":

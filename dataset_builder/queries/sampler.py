@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Protocol
 
 from retrieval.errors import InputError
@@ -49,7 +50,8 @@ class QuerySampler:
     duplicate, excluded and inconsistent ones.
 
     `write_queries`: queries of several passages, and the random numbers it may use; None where a passage gives
-    none. `batch_size`: how many passages it is given at once. `consistent`: tells of queries, each with the passage it
+    none. `batch_size`: how many passages it is given at once; None, as many as are missing, as far as the yield so far
+    tells. `consistent`: tells of queries, each with the passage it
     was written for, which of them find it. `judged`: ids of an evaluation set's passages.
     """
 
@@ -58,7 +60,7 @@ class QuerySampler:
     write_queries: WriteQueries
     seed: int
     excluded: Container[str] = ()
-    batch_size: int = 1
+    batch_size: int | None = 1
     consistent: IsConsistent | None = None
     judged: Container[str] = ()
     counts: QueryCounts = field(default_factory=QueryCounts)
@@ -72,8 +74,12 @@ class QuerySampler:
         seen = {query.text.lower() for query in before if query.query_type == self.query_type}
         first, total = len(seen), len(seen) + num_queries
         rng = random.Random(f"{self.seed} {self.query_type}" + (f" after {first}" if first else ""))
-        for _ in range(0, num_queries * DRAWS_PER_QUERY, self.batch_size):
-            for query in self._draw(rng, seen):
+        num_drawn = 0
+        while num_drawn < num_queries * DRAWS_PER_QUERY:
+            kept = len(seen) - first
+            size = self.batch_size or ceil((num_queries - kept) * (num_drawn / kept if kept else 1))
+            num_drawn += size
+            for query in self._draw(rng, seen, size):
                 yield query
                 self.counts.kept += 1
                 if len(seen) == total:
@@ -83,8 +89,8 @@ class QuerySampler:
             f"{self.query_type} queries of the {total} asked for; lower --num_queries"
         )
 
-    def _draw(self, rng: random.Random, seen: set[str]) -> Iterator[Query]:
-        sources = [self.passages.at(rng.randrange(len(self.passages))) for _ in range(self.batch_size)]
+    def _draw(self, rng: random.Random, seen: set[str], size: int) -> Iterator[Query]:
+        sources = [self.passages.at(rng.randrange(len(self.passages))) for _ in range(size)]
         drawn = [passage for passage in sources if passage.docid not in self.judged]
         self.counts.judged += len(sources) - len(drawn)
         if not drawn:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -132,6 +133,19 @@ def test_a_pool_without_an_order_is_left_out_and_counted(corpus, tmp_path):
     assert len(orders(tmp_path / "out")) == 11
     assert "11 queries" in (tmp_path / "out" / "README.md").read_text()
     assert "1 refused" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_card_says_in_the_server_s_words_why_pools_were_rejected(corpus, tmp_path):
+    with StandInServer(StandIn(rejected_rate=0.2)) as server:
+        result = run(build_command(corpus, tmp_path / "out", server))
+    assert result.returncode == 0, result.stderr
+    rejected = 12 - len(orders(tmp_path / "out"))
+    assert 0 < rejected < 8
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"{rejected} rejected" in card
+    words = re.search(r"The server's words about the rejected: `(.+)` \((\d+)\)\.", card)
+    assert "Invalid prompt" in words[1]
+    assert int(words[2]) == rejected
 
 
 @pytest.mark.slow

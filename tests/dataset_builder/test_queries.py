@@ -53,6 +53,18 @@ def test_duplicates_and_near_empty_queries_are_counted(store):
     assert sampler.counts.duplicate > 0
 
 
+def test_a_batch_s_writer_is_asked_for_what_is_missing_as_the_yield_so_far_tells(store):
+    asked = []
+
+    def write(passages, rng):
+        asked.append(len(passages))
+        return [f"query {rng.random()}" if number % 2 else None for number in range(len(passages))]
+
+    sampler = QuerySampler(store, "llm_query", write, 0, batch_size=None)
+    assert len(list(sampler.sample(8))) == 8
+    assert asked == [8, 8]
+
+
 def test_a_corpus_too_small_for_the_queries_asked_for_says_so(store):
     with pytest.raises(InputError, match=r"yields only .* lower --num_queries"):
         list(QuerySampler(store, "cropped", one_by_one(cropped_sentence), 0).sample(500))
