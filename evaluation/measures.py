@@ -14,9 +14,15 @@ from evaluation.metrics.reranking.trec_measures import (
 from retrieval.judgments import Qrels
 from retrieval.trec_run import Run
 
-__all__ = ["MAIN_MEASURE", "MEASURES", "PerQuery", "mean", "ndcg_by_depth", "per_query"]
+__all__ = ["MAIN_MEASURE", "MEASURES", "PerQuery", "mean", "measures_of", "ndcg_by_depth", "per_query"]
 
 MAIN_MEASURE = "nDCG@10"
+RECALL, RECALL_DEPTH = "R@100", 100
+
+
+def measures_of(top_k: int) -> list[str]:
+    """The measures where `top_k` passages a query are reranked: of fewer than 100 there is no R@100."""
+    return [name for name in MEASURES if name != RECALL or top_k >= RECALL_DEPTH]
 
 
 def per_query(qrels: Qrels, run: Run, relevant_from: int = 1) -> PerQuery:

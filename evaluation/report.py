@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from evaluation.collections import JudgedCollection
 from evaluation.first_stage import Candidates
-from evaluation.measures import MAIN_MEASURE, MEASURES, PerQuery, mean, per_query
+from evaluation.measures import MAIN_MEASURE, PerQuery, mean, measures_of, per_query
 from evaluation.significance import Comparison, bootstrap_interval, compare, holm
 from evaluation.systems import SystemRun
 
@@ -48,6 +48,11 @@ class Report:
         return {found.system: found.mark for found in self.comparisons}
 
     @property
+    def measures(self) -> list[str]:
+        """Those that every system has; see `measures_of`."""
+        return list(self.results[0].values)
+
+    @property
     def num_own(self) -> int:
         """Queries whose own passage was found, and left out."""
         return max(result.system.num_own for result in self.results)
@@ -82,7 +87,9 @@ def make_report(
     baseline: str | None = None,
 ) -> Report:
     """Measure `systems`, the first of which is the first stage, and compare the others with it, and with `baseline`."""
-    values = {system.name: per_query(collection.qrels, system.run, relevant_from) for system in systems}
+    measured = {system.name: per_query(collection.qrels, system.run, relevant_from) for system in systems}
+    names = measures_of(top_k)
+    values = {system: {name: found[name] for name in names} for system, found in measured.items()}
     main = {
         name: [found[MAIN_MEASURE][query_id] for query_id in collection.qrels]
         for name, found in values.items()
@@ -116,7 +123,7 @@ def overall(reports: Sequence[Report]) -> Mapping[str, Mapping[str, SystemResult
 def _system_json(result: SystemResult) -> dict[str, object]:
     system = result.system
     return {
-        "means": {name: mean(result.values[name]) for name in MEASURES},
+        "means": {name: mean(values) for name, values in result.values.items()},
         "interval": result.interval,
         "revision": system.revision,
         "num_pairs": system.num_pairs,

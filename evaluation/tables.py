@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluation.measures import MAIN_MEASURE, MEASURES, mean
+from evaluation.measures import MAIN_MEASURE, mean
 from evaluation.reference import Published
 from evaluation.report import FIRST_STAGE, Report, SystemResult, overall
 
@@ -74,7 +74,7 @@ def details(report: Report) -> Table:
             result.system.name,
             *(
                 f"{mean(result.values[name]):.4f}{marks.get(result.system.name, '') if name == MAIN_MEASURE else ''}"
-                for name in MEASURES
+                for name in report.measures
             ),
             "{:.4f} to {:.4f}".format(*result.interval),
             p_values.get(result.system.name, ""),
@@ -82,7 +82,7 @@ def details(report: Report) -> Table:
         ]
         for result in report.results
     ]
-    header = ["system", *MEASURES, "95% interval", "p", "passages/s"]
+    header = ["system", *report.measures, "95% interval", "p", "passages/s"]
     title = f"{report.collection.name}: {len(report.collection.qrels)} queries"
     return Table(title, header, rows, _details_notes(report))
 
@@ -96,15 +96,13 @@ def differences(report: Report) -> Table:
             f"{values[found.system]:.4f}",
             f"{found.difference:+.4f}",
             "{:+.4f} to {:+.4f}".format(*found.interval),
-            f"{found.p_randomization:.4f}",
+            f"{found.p_holm:.4f}",
         ]
         for found in report.against
     ]
     baseline = report.against[0].baseline
     title = f"{report.collection.name}: against {baseline} ({values[baseline]:.4f})"
-    notes = (
-        "Interval: bootstrap over queries. p: paired randomization test, two-sided, of each row by itself."
-    )
+    notes = "Interval: bootstrap over queries. p: paired randomization test, Holm-corrected over these rows."
     return Table(title, ["system", MAIN_MEASURE, "difference", "95% interval", "p"], rows, notes)
 
 

@@ -95,9 +95,10 @@ def render_model_card(
         trim_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(
-        card_data=_card_data(repo_id, base_model, dataset, licence, language, results).to_yaml(),
+        card_data=_card_data(checkpoint, repo_id, base_model, dataset, licence, language, results).to_yaml(),
         repo_id=repo_id,
         base_model=base_model,
+        kind=_kind(checkpoint.config),
         base_licence=licence_of(base_model),
         licence=licence,
         dataset=dataset,
@@ -109,6 +110,7 @@ def render_model_card(
 
 
 def _card_data(
+    checkpoint: Checkpoint,
     repo_id: str,
     base_model: str,
     dataset: str,
@@ -123,10 +125,14 @@ def _card_data(
         library_name=LIBRARY,
         license=licence,
         pipeline_tag="text-ranking",
-        tags=["twolar", "reranker", "cross-encoder", "distillation", "custom_code"],
+        tags=["twolar", "reranker", _kind(checkpoint.config), "distillation", "custom_code"],
         model_name=repo_id.partition("/")[2],
         eval_results=model_index(results),
     )
+
+
+def _kind(config: Mapping[str, object]) -> str:
+    return "bi-encoder" if config["readout"] == "bi_encoder" else "cross-encoder"
 
 
 def _licence(base_model: str) -> str:

@@ -93,7 +93,7 @@ def _table(record: Mapping) -> str:
             "ndcg": main[name],
             "interval": system["interval"],
             "difference": against[name]["difference"] if name in against else None,
-            "p": against[name]["p_randomization"] if name in against else None,
+            "p": against[name]["p_holm"] if name in against else None,
             "judged": system["means"]["judged@10"],
             "speed": speed[name],
         }

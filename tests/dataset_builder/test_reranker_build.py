@@ -62,7 +62,7 @@ def test_what_is_published_names_the_reranker_its_revision_and_no_path_of_this_m
     assert "**The teacher is `reranker:small-teacher`**, a reranker" in card
     assert re.search(r"\| small-teacher \| [0-9a-f]{12} \| see where it comes from \|", card)
     assert "`teacher_score` (the teacher's, higher is more relevant)" in card
-    assert "paid for" not in card
+    assert "asked of language models" not in card
     assert "Rankings of the teacher: 12 ok." in card
     for content in published(built).values():
         assert str(small_teacher.parent).encode() not in content

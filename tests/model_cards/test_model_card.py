@@ -7,6 +7,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
+from evaluation.measures import measures_of
 from model_cards.evaluation_results import eval_results_yaml, read_results
 from model_cards.model_card import read_checkpoint, render_model_card
 from retrieval.errors import InputError
@@ -41,10 +42,23 @@ def test_the_metadata_says_what_it_was_made_of(card):
     assert "custom_code" in card.data.tags
 
 
+def test_a_bi_encoder_is_not_called_a_cross_encoder(card, checkpoint, quickstart):
+    assert "bi-encoder" in card.data.tags and "bi-encoder that learned" in card.text
+    assert "cross-encoder" not in card.content and "T5" not in card.text
+    config = json.loads((checkpoint / "config.json").read_text())
+    config |= {"readout": "decoder_step", "backbone_config": {"model_type": "t5"}}
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    results = read_results(quickstart / RESULTS, "student", model_revision(str(quickstart / MODEL)))
+    other = ModelCard(render_model_card(read_checkpoint(checkpoint), results, MODEL, {}, language="en"))
+    assert "cross-encoder" in other.data.tags and "cross-encoder that learned" in other.text
+    assert "`rerankers` package takes a T5's" in other.text
+
+
 def test_every_figure_of_the_model_index_is_the_results_files(card, quickstart):
     means = json.loads((quickstart / RESULTS).read_text())[0]["systems"]["student"]["means"]
     found = {result.metric_name: result.metric_value for result in card.data.eval_results}
     assert found == {name: round(value, 4) for name, value in means.items()}
+    assert list(found) == measures_of(5) and "R@100" not in found
     assert {result.task_type for result in card.data.eval_results} == {"text-ranking"}
     for value in means.values():
         assert f" {value:.4f} " in card.text
