@@ -12,7 +12,6 @@ queries are keywords, since it reads a hundred tokens a second.
 import argparse
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -31,7 +30,8 @@ from dataset_builder.language_models.conversation import replay
 from dataset_builder.language_models.embedded import EMBEDDED
 from dataset_builder.language_models.prices import Price
 from dataset_builder.ranking_example import RankingExample
-from dataset_builder.teacher_name import TeacherName
+from dataset_builder.teacher_name import OPENAI, POINTWISE, TeacherName
+from dataset_builder.teachers import TeacherAnswer
 from dataset_builder.teachers.choice import ranking_method
 from dataset_builder.teachers.llm_teacher import RankingMethod, ranking
 from dataset_builder.teachers.prompt import ListwisePrompt
@@ -77,7 +77,9 @@ def main() -> None:
     parser.add_argument("--max_cost", type=float, help="US dollars; the build is to end there")
     parser.add_argument("--kills", type=int, default=3, help="SIGKILLs, evenly over the answers")
     parser.add_argument("--concurrency", type=int, default=32)
-    parser.add_argument("--embedded", action="store_true", help=f"{EMBEDDED_MODEL} in place of the stand-in")
+    parser.add_argument(
+        "--embedded", choices=(OPENAI, POINTWISE), help=f"ask {EMBEDDED_MODEL} so, in place of the stand-in"
+    )
     parser.add_argument("--max_words", type=int, default=300, help="of a passage, with --embedded")
     arguments = parser.parse_args()
     if arguments.output_dir.exists():
@@ -134,18 +136,20 @@ def _measure(arguments: argparse.Namespace, url: str) -> None:
 
 def _measure_embedded(arguments: argparse.Namespace) -> None:
     """The same without a server's count: answers are counted on disk, and labels held against the scores in them."""
-    command = [*_command(arguments), "--retrievers", "bm25", "--teacher", f"openai:{EMBEDDED_MODEL}",
+    teacher = f"{arguments.embedded}:{EMBEDDED_MODEL}"
+    command = [*_command(arguments), "--retrievers", "bm25", "--teacher", teacher,
                "--base_url", EMBEDDED, "--max_words", str(arguments.max_words),
                "--max_tokens", str(TOKENS_A_PASSAGE * arguments.num_passages)]  # fmt: skip
     folder = BuildFolder(arguments.output_dir)
-    runs = _runs(command, arguments, arguments.num_queries, lambda: len(_answers(folder.root)))
+    calls = arguments.num_queries * (arguments.num_passages if arguments.embedded == POINTWISE else 1)
+    runs = _runs(command, arguments, calls, lambda: len(_answers(folder.root)))
     if runs[-1].return_code:
         raise InputError(f"the build failed with exit code {runs[-1].return_code}")
     labels = list(all_rankings(folder))
-    method = ranking_method(TeacherName.parse(f"openai:{EMBEDDED_MODEL}"), read_settings(folder))
+    method = ranking_method(TeacherName.parse(teacher), read_settings(folder))
     with AnswerCache(folder.answers) as cache:
         wrong = sum(
-            label.label_status == "ok" and label.teacher_order != _by_its_answer(label, method, cache)
+            label.label_status == "ok" and label.teacher_order != _by_its_answers(label, method, cache)
             for label in labels
         )
     _report(folder.root, runs, labels, wrong)
@@ -214,14 +218,17 @@ def _report(folder: Path, runs: list[Run], labels: list[RankingExample], wrong: 
     print(f"largest process: {max(run.peak_mib for run in runs):.0f} MiB")
 
 
-def _by_its_answer(pool: RankingExample, method: RankingMethod, cache: AnswerCache) -> tuple[int, ...]:
-    """The order that the last answer about a pool of one window spells out: by scores, or as listed."""
-    last = replay(ranking(method, pool), cache)[0][-1]
-    fields, text = last.request.fields, last.answer.text
-    if fields:
-        scores = json.loads(text)
-        return tuple(sorted(range(len(pool.passages)), key=lambda place: -scores[fields[place]]))
-    return tuple(int(number) - 1 for number in re.findall(r"\[(\d+)\]", text))
+def _by_its_answers(
+    pool: RankingExample, method: RankingMethod, cache: AnswerCache
+) -> tuple[int, ...] | None:
+    """The order that the kept answers about a pool of one window give; of scores in JSON, read here."""
+    exchanges, end = replay(ranking(method, pool), cache)
+    assert isinstance(end, TeacherAnswer)
+    fields, text = exchanges[-1].request.fields, exchanges[-1].answer.text
+    if not fields:
+        return end.order
+    scores = json.loads(text)
+    return tuple(sorted(range(len(pool.passages)), key=lambda place: -scores[fields[place]]))
 
 
 def _by_the_server(pool: RankingExample) -> tuple[int, ...]:
