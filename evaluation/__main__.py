@@ -48,8 +48,9 @@ def _add_collections(group: argparse._ArgumentGroup) -> None:
         "--collection",
         nargs="+",
         required=True,
-        help="dl19, dl20, ..., scifact or another collection of Pyserini's; or [NAME=]folder with queries.jsonl "
-        "and qrels/, in BEIR's layout",
+        help="dl19, dl20, ..., scifact or another collection of Pyserini's; nanobeir, or one of its 13: "
+        "nanobeir:scifact; [NAME=]hf:DATASET[:SPLIT], of the Hub; or [NAME=]folder with queries.jsonl and qrels/, "
+        "in BEIR's layout",
     )
     add("--corpus", nargs="+", action=CorpusFlag, help=f"the passages, where a folder has none: {LAYOUTS}")
     add(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evaluation.collections import JudgedCollection, LocalFiles, is_prebuilt, load_collection, load_prebuilt
 from evaluation.first_stage import Candidates, open_passages, retrieve
+from evaluation.hosted_collections import is_hosted, load_hosted, spelled_out
 from evaluation.missing import missing_from
 from evaluation.plots import slug
 from evaluation.reference import Published, load_published, published_by_pyserini
@@ -49,9 +50,10 @@ def evaluate(settings: EvaluationSettings) -> Evaluation:
     """
     if settings.language:
         check_language(settings.language)
-    first_stages = _first_stages(settings)
+    specs = spelled_out(settings.collection)
+    first_stages = _first_stages(settings, len(specs))
     published = [] if settings.reference is None else load_published(settings.reference)
-    collections = [_load(spec, settings) for spec in settings.collection]
+    collections = [_load(spec, settings) for spec in specs]
     _require_distinct(
         [collection.name for collection in collections], "collections", "--collection NAME=FOLDER"
     )
@@ -109,6 +111,8 @@ def _load(spec: str, settings: EvaluationSettings) -> JudgedCollection:
     if local != LocalFiles():
         raise InputError(f"--index, --topics and --qrels stand in for downloads, and {spec} needs none")
     name, folder = split_name(spec)
+    if is_hosted(folder):
+        return load_hosted(folder, settings.limit_queries, name)
     return load_collection(
         Path(folder),
         settings.split,
@@ -118,9 +122,9 @@ def _load(spec: str, settings: EvaluationSettings) -> JudgedCollection:
     )
 
 
-def _first_stages(settings: EvaluationSettings) -> Sequence[str]:
+def _first_stages(settings: EvaluationSettings, count: int) -> Sequence[str]:
     """One a collection: where a single one is given, it serves all."""
-    given, count = list(settings.first_stage), len(settings.collection)
+    given = list(settings.first_stage)
     if len(given) not in (1, count):
         raise InputError(f"{len(given)} first stages for {count} collections: give one, or one for each")
     if count > 1 and (settings.index or settings.topics or settings.qrels):

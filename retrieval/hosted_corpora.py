@@ -9,7 +9,7 @@ from retrieval.errors import InputError
 from retrieval.records import Passage
 
 HUGGING_FACE, IR_DATASETS = "hf:", "ir_datasets:"
-CORPUS = "corpus"
+CORPUS, CARD = "corpus", "README.md"
 
 
 class Document(Protocol):
@@ -50,11 +50,29 @@ def read_hugging_face(corpus: str) -> Iterator[tuple[str, dict[str, object]]]:
         raise InputError(f"corpus {corpus} after row {number}: cannot be read ({said})") from error
 
 
+def configurations(dataset: str) -> list[str]:
+    """The names of the configurations of `hf:NAME[:SPLIT]`.
+
+    Raises:
+        InputError: for a dataset that cannot be read.
+    """
+    import httpx
+    from datasets import get_dataset_config_names
+    from datasets.exceptions import DatasetsError
+
+    try:
+        return get_dataset_config_names(dataset.removeprefix(HUGGING_FACE).partition(":")[0])
+    except (OSError, ValueError, RuntimeError, DatasetsError, httpx.HTTPError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{dataset} cannot be read ({said})") from error
+
+
 def parse_hugging_face(corpus: str) -> tuple[str, str | None, str | None]:
     """Name, configuration and split of `hf:NAME[/CONFIG][:SPLIT]`."""
     whole, _, split = corpus.removeprefix(HUGGING_FACE).partition(":")
     parent = Path(whole).parent
-    if os.path.isdir(whole):
+    # A folder beside a dataset's card holds a configuration's files.
+    if os.path.isdir(whole) and not (parent / CARD).is_file():
         return whole, None, split or None
     if whole.count("/") > 1 or (parent.is_dir() and parent != Path()):
         return str(parent), Path(whole).name, split or None

@@ -1,6 +1,7 @@
 """Judgments in files: BEIR's `qrels/SPLIT.tsv`, and TREC's qrels."""
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from retrieval.errors import InputError
@@ -9,6 +10,8 @@ from retrieval.lines import located_lines
 
 # Query → docid → grade.
 Qrels = dict[str, dict[str, int]]
+# Place, query, docid, grade.
+Judgment = tuple[str, str, str, int]
 
 _GRADE = re.compile(r"[+-]?[0-9]{1,9}")
 
@@ -21,20 +24,29 @@ def read_qrels(path: Path) -> Qrels:
         InputError: for a file that is missing or empty, a line of another form, an id that a run cannot hold, or two
             grades of one passage for one query.
     """
+    qrels = qrels_of(_judgments(path))
+    if not qrels:
+        raise InputError(f"{path} holds no judgment")
+    return qrels
+
+
+def qrels_of(judgments: Iterable[Judgment]) -> Qrels:
+    """The grades, by query and docid. Raises as `read_qrels`."""
     qrels: Qrels = {}
-    for number, (place, line) in enumerate(located_lines(path)):
-        fields = _fields(line)
-        if number == 0 and _is_header(fields):
-            continue
-        query_id, docid, grade = _judgment(fields, place)
+    for place, query_id, docid, grade in judgments:
         known = qrels.setdefault(query_id, {}).setdefault(docid, grade)
         if known != grade:
             raise InputError(
                 f"{place}: {docid} has the grade {known} for query {query_id} already, and here {grade}"
             )
-    if not qrels:
-        raise InputError(f"{path} holds no judgment")
     return qrels
+
+
+def _judgments(path: Path) -> Iterator[Judgment]:
+    for number, (place, line) in enumerate(located_lines(path)):
+        fields = _fields(line)
+        if number > 0 or not _is_header(fields):
+            yield place, *_judgment(fields, place)
 
 
 def _fields(line: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Queries in files: BEIR's `queries.jsonl`, and TREC topics."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -30,8 +30,13 @@ def read_queries(path: Path) -> dict[str, str]:
         InputError: for a file that is missing or empty, a line of another form, an id that a run cannot hold, or one
             that two different queries have.
     """
+    return queries_of(_rows(path))
+
+
+def queries_of(rows: Iterable[tuple[str, Mapping[str, object]]]) -> dict[str, str]:
+    """The texts of queries, by id, of each row's place and values. Raises as `read_queries`."""
     queries: dict[str, str] = {}
-    for place, row in _rows(path):
+    for place, row in rows:
         query_id, text = checked_id(id_of(row, QUERY_IDS, place), place), _text(row, place)
         if queries.setdefault(query_id, text) != text:
             raise InputError(f"{place}: another query has the id {query_id!r} already; ids must be unique")
