@@ -1,6 +1,7 @@
 """Seeded random T5 models and pairs: speed does not depend on what a model has learned, so nothing is downloaded."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -32,12 +33,15 @@ def save_random_t5(folder: Path, shape: str) -> None:
 
 
 def random_pairs(count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """Queries of 3 to 9 tokens and passages of about 80, spread as MS MARCO's: about 100 with the prompt."""
+    """Queries and passages of `random_lengths`, word by word: about 100 tokens a pair with the prompt."""
     rng = random.Random(seed)
-    return [
-        (_words(rng, rng.randint(3, 9)), _words(rng, min(480, max(10, round(rng.lognormvariate(4.3, 0.4))))))
-        for _ in range(count)
-    ]
+    return [(_words(rng, query), _words(rng, passage)) for query, passage in random_lengths(count, rng)]
+
+
+def random_lengths(count: int, rng: random.Random) -> Iterator[tuple[int, int]]:
+    """Words of a query, 3 to 9, and of its passage, about 80, spread as MS MARCO's."""
+    for _ in range(count):
+        yield rng.randint(3, 9), min(480, max(10, round(rng.lognormvariate(4.3, 0.4))))
 
 
 def _words(rng: random.Random, count: int) -> str:

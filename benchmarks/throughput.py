@@ -78,7 +78,7 @@ def run(shape: str, num_pairs: int, rounds: int) -> list[WayResult]:
         pairs = random_pairs(num_pairs)
         encoded = PreTrainedTokenizerFast.from_pretrained(checkpoint)(*map(list, zip(*pairs, strict=True)))
         work = Workload(pairs, [len(ids) for ids in encoded["input_ids"]])
-        return measure(ways, work, rounds, MatrixFloor(SHAPES[shape], device))
+        return measure(ways, work, rounds, MatrixFloor.of_t5(SHAPES[shape], device))
 
 
 def measure(ways: dict[str, Way], work: Workload, rounds: int, floor: MatrixFloor) -> list[WayResult]:

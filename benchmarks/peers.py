@@ -1,0 +1,156 @@
+"""A cross-encoder of MiniLM's shape scored by TWOLAR and by other libraries: `python -m benchmarks.peers --help`.
+
+The same weights, one export (`python -m serving.export --int8`), a process for each way, taking turns; the floor of
+fp32 matrix products is measured beside each turn. What onnx needs of transformers may be older than what TWOLAR needs:
+`--peers_python` names the interpreter of an environment with `sentence-transformers[onnx]` and `fastembed`. Weights are
+MiniLM's with a new, random layer for the score: the figures are of speed, and of what int8 does to these scores.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+from scipy.stats import kendalltau
+from transformers import AutoTokenizer, BertForSequenceClassification
+
+from benchmarks.matrix_floor import MatrixFloor
+from benchmarks.peer_worker import WAYS
+from benchmarks.random_t5 import random_lengths
+from retrieval.errors import InputError, run_cli
+from retrieval.model_files import model_path
+from serving.export import export
+
+WORKER = Path(__file__).with_name("peer_worker.py")
+OURS = "ours, fp32"
+
+
+class Peer:
+    """A way of scoring in its own process."""
+
+    def __init__(self, name: str, python: str, folder: Path, pairs: Path, threads: int) -> None:
+        self.name = name
+        self.rates: list[float] = []
+        self.fractions: list[float] = []
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
+        command = [python, str(WORKER), name, str(folder), str(pairs), str(threads)]
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        if self._read() != "ready":
+            raise InputError(f"{name} cannot be asked with {python}; its words are above")
+        self.scores = self.turn()[1]
+
+    def turn(self) -> tuple[float, list[float]]:
+        """Seconds and scores of all pairs."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        found = json.loads(self._read())
+        return found["seconds"], found["scores"]
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+
+    def _read(self) -> str:
+        """The next line that is ours: a library may print others."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(("ready", "{")):
+                return line.strip()
+        return ""
+
+
+def main() -> None:
+    """Measure every way and print a table."""
+    arguments = _parser().parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        model, pairs_file = _model(Path(folder)), Path(folder) / "pairs.json"
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        pairs = _pairs(arguments.num_pairs, tokenizer.get_vocab())
+        pairs_file.write_text(json.dumps(pairs))
+        lengths = [len(ids) for ids in tokenizer(*map(list, zip(*pairs, strict=True)))["input_ids"]]
+        peers: list[Peer] = []
+        try:
+            for name in WAYS:
+                is_ours = name.startswith("ours")
+                if is_ours or arguments.peers_python:
+                    python = sys.executable if is_ours else arguments.peers_python
+                    peers.append(Peer(name, python, model, pairs_file, arguments.threads))
+            torch.set_num_threads(arguments.threads)
+            floor = MatrixFloor.of_bert(384, 1536, 6, torch.device("cpu"))
+            _measure(peers, floor, lengths, arguments.rounds)
+        finally:
+            for peer in peers:
+                peer.end()
+    print(_table(peers))
+
+
+def _measure(peers: Sequence[Peer], floor: MatrixFloor, lengths: list[int], rounds: int) -> None:
+    for _ in range(rounds):
+        for peer in peers:
+            before = floor.flops_per_second()
+            seconds, _ = peer.turn()
+            speed = (before + floor.flops_per_second()) / 2
+            peer.rates.append(len(lengths) / seconds)
+            peer.fractions.append(floor.flops(lengths) / speed / seconds)
+            print(f"{peer.name}: {peer.rates[-1]:.1f} passages/s", file=sys.stderr, flush=True)
+
+
+def _table(peers: Sequence[Peer]) -> str:
+    (reference,) = (peer for peer in peers if peer.name == OURS)
+    rows = [
+        "| way | passages/s (least to most) | ratio to ours in fp32 | fraction of fp32 floor | largest difference "
+        "| Kendall's tau |\n| --- | --- | --- | --- | --- | --- |"
+    ]
+    for peer in peers:
+        ratio = median(one / own for one, own in zip(peer.rates, reference.rates, strict=True))
+        difference = max(abs(one - own) for one, own in zip(peer.scores, reference.scores, strict=True))
+        tau = kendalltau(peer.scores, reference.scores).statistic
+        rows.append(
+            f"| {peer.name} | {median(peer.rates):.1f} ({min(peer.rates):.1f} to {max(peer.rates):.1f}) | {ratio:.2f} "
+            f"| {median(peer.fractions):.2f} | {difference:.1e} | {tau:.3f} |"
+        )
+    return "\n".join(rows)
+
+
+def _model(folder: Path) -> Path:
+    """MiniLM as a cross-encoder whose last layer is random, exported with both graphs."""
+    torch.manual_seed(0)
+    source, start, output = model_path("all-MiniLM-L6-v2"), folder / "start", folder / "export"
+    BertForSequenceClassification.from_pretrained(source, num_labels=1).save_pretrained(start)
+    AutoTokenizer.from_pretrained(source).save_pretrained(start)
+    export(str(start), output, int8=True)
+    return output
+
+
+def _pairs(count: int, vocabulary: Sequence[str]) -> list[tuple[str, str]]:
+    """Queries and passages of whole English words, a token each, in the lengths of `random_pairs`."""
+    words = sorted(word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 3)
+    rng = random.Random(0)
+    return [
+        (" ".join(rng.choices(words, k=query)), " ".join(rng.choices(words, k=passage)))
+        for query, passage in random_lengths(count, rng)
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--num_pairs", type=int, default=100, help="pairs a turn")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each way")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of every way")
+    parser.add_argument("--peers_python", help="interpreter with the peers; without it, ours alone")
+    return parser
+
+
+if __name__ == "__main__":
+    run_cli(main)
