@@ -44,8 +44,8 @@ class BM25Reranked:
         self._passages = passages
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """The `k` passages of highest score among BM25's top 100, for each query."""
-        candidates = self._bm25.search(queries, RERANK_DEPTH)
+        """The `k` passages of highest score among BM25's top 100, or `k` where that is more, for each query."""
+        candidates = self._bm25.search(queries, max(RERANK_DEPTH, k))
         return [self._rerank(query, hits)[:k] for query, hits in zip(queries, candidates, strict=True)]
 
     def _rerank(self, query: str, hits: list[Hit]) -> list[Hit]:
