@@ -33,7 +33,8 @@ def plot_training(history: Sequence[dict[str, float]], verdict: Verdict, folder:
             axis.plot(*zip(*points, strict=True), marker=".", color=f"C{number}", label=label)
     left.set(xlabel="weight updates", ylabel="loss")
     right.set(ylabel="nDCG@10", ylim=(0, 1))
-    figure.legend(loc="upper center", ncols=len(CURVES))
+    if left.lines or right.lines:
+        figure.legend(loc="upper center", ncols=len(CURVES))
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / FILE_NAME, dpi=150)
     plt.close(figure)
