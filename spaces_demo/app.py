@@ -49,7 +49,7 @@ def build_page(demo: Demo) -> gr.Blocks:
             demo.examples[0], label="Query", placeholder="Type a question", submit_btn="Search", max_lines=1,
             max_length=MAX_QUERY_CHARACTERS, elem_id="query",
         )  # fmt: skip
-        examples = gr.Examples(demo.examples, query, api_visibility="private")
+        examples = gr.Examples(demo.examples, query, label=demo.what_examples_are, api_visibility="private")
         with gr.Row():
             source = gr.Radio(
                 [(bundled, BUNDLED), ("your own passages", OWN)], value=BUNDLED, label="Search in"

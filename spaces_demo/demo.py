@@ -15,16 +15,18 @@ from passages import (
     uploaded_passages,
 )
 from reranking import Collection, Reranking, reordered, rerank
-from results_html import BM25, problem_html, results_html
+from results_html import BM25, NUM_SHOWN, NearestWords, problem_html, results_html
 
-# Each with its answer in the top 3: tests/spaces_demo/test_space_examples.py.
+# Which of them are answered: tests/spaces_demo/test_space_examples.py.
 EXAMPLES = [
-    "how many cores does this computer have",
-    "recursively remove a folder",
-    "run an external program and read its output",
-    "remember results of expensive function calls",
-    "split text at every match of a regular expression",
+    "how do I keep only the last n items seen",
+    "run a shell command and get its output as text",
+    "parse an ISO date string",
+    "which words appear most often in a text",
+    "dictionary that creates an empty list when I touch a key that isn't there yet",
 ]
+WHAT_EXAMPLES_ARE = "Examples: the first 5 of the evaluation’s 159 test questions, answered or not"
+WHAT_OTHERS_ARE = "Examples: the first queries of the dataset’s last split"
 BUNDLED, OWN = "bundled", "own"
 
 Skipped = dict[str, str]
@@ -52,7 +54,9 @@ class Demo:
         splits = DATASET.load(dataset_name, load_rankings)
         # Whoever publishes it: an organisation's own copy has the same passages.
         is_default = Path(dataset_name).name == Path(DATASET.default).name
-        self.examples = EXAMPLES if is_default else example_queries(splits)
+        self.examples, self.what_examples_are = (
+            (EXAMPLES, WHAT_EXAMPLES_ARE) if is_default else (example_queries(splits), WHAT_OTHERS_ARE)
+        )
         self.bundled = Collection.of(dataset_name, distinct_passages(splits), is_bundled=True)
         self._first, *others = (Checkpoint(name, model, self.bundled) for name, model in models.items())
         self._others = {checkpoint.name: checkpoint for checkpoint in others}
@@ -76,12 +80,7 @@ class Demo:
         try:
             collection = self.bundled if source == BUNDLED else own_collection(pasted or "", upload)
             reranking = self._search(query or "", collection)
-            second = self._others.get(other)
-            if second is None:
-                return results_html(reranking)
-            return results_html(
-                reranking, (second.name, reordered(reranking, second.name, second.over(collection)))
-            )
+            return results_html(reranking, self._second(other, reranking), self._nearest(reranking))
         except InputError as error:
             return problem_html(str(error))
 
@@ -124,6 +123,18 @@ class Demo:
             )
             for entry in ranked
         ]
+
+    def _second(self, other: str, reranking: Reranking) -> tuple[str, Reranking] | None:
+        """The same candidates in the order of the checkpoint of this name; None for BM25."""
+        second = self._others.get(other)
+        if second is None:
+            return None
+        return second.name, reordered(reranking, second.name, second.over(reranking.collection))
+
+    def _nearest(self, reranking: Reranking) -> NearestWords:
+        scorer = self._first.over(reranking.collection)
+        shown = [ranked.index for ranked in reranking.passages[:NUM_SHOWN]]
+        return {index: scorer.nearest(reranking.query, index) for index in shown}
 
     def _search(self, query: str, collection: Collection) -> Reranking:
         return rerank(query, collection, self._first.over(collection))

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeGuard, TypeVar
@@ -13,6 +14,7 @@ from reranking import Collection, EncodingReranker, Reranker, Scorer, TextScorer
 from transformers import AutoModel
 
 Loaded = TypeVar("Loaded")
+QUERIES_KEPT = 32
 
 
 class Part(NamedTuple):
@@ -72,7 +74,9 @@ class Checkpoint:
         self._model = model
         self._bundled: Scorer = TextScorer(model, bundled.passages)
         if not is_zero_gpu() and _encodes(model):
-            self._bundled = VectorScorer(model, _vectors(model, bundled))
+            # Each question is encoded once, for cosines, order and nearest words.
+            model.encode_query = lru_cache(QUERIES_KEPT)(model.encode_query)
+            self._bundled = VectorScorer(model, _vectors(model, bundled), bundled.passages)
 
     def over(self, collection: Collection) -> Scorer:
         """What scores the collection's passages."""

@@ -1,15 +1,16 @@
 """Two stages over a collection: BM25 and the checkpoint's cosine find candidates, TWOLAR puts them in order."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypedDict
 
 import torch
 from first_stage import Bm25, Scores, best_first, candidates, stems_of
+from late_interaction import Nearest, Text, nearest_words
 from passage_vectors import Encoder, PassageVectors, TextVectors
 from passages import InputError, Passage, is_unicode
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 MAX_QUERY_CHARACTERS = 500
 
@@ -35,9 +36,8 @@ class EncodingReranker(Encoder, Reranker, Protocol):
 
     device: torch.device
     dtype: torch.dtype
-
-    def encode_query(self, query: str) -> TextVectors:
-        """The query's vectors."""
+    tokenizer: PreTrainedTokenizerBase
+    encode_query: Callable[[str], TextVectors]
 
     def rank_encoded(self, query: str, passages: Sequence[TextVectors]) -> list[Ranked]:
         """As `rank`, of passages' vectors."""
@@ -51,6 +51,9 @@ class Scorer(Protocol):
 
     def rank(self, query: str, indices: Sequence[int]) -> list[Ranked]:
         """These passages, most relevant first; a `corpus_id` counts within `indices`."""
+
+    def nearest(self, query: str, index: int) -> Sequence[Nearest]:
+        """What late interaction compares in a passage; empty where that is not what scores, or costs a reading."""
 
 
 class TextScorer:
@@ -67,13 +70,18 @@ class TextScorer:
         """See `Scorer`."""
         return self._model.rank(query, [self._passages[index].contents for index in indices])
 
+    def nearest(self, query: str, index: int) -> Sequence[Nearest]:
+        """Nothing."""
+        return ()
+
 
 class VectorScorer:
     """Reads only the query: the passages' vectors are kept."""
 
-    def __init__(self, model: EncodingReranker, vectors: PassageVectors) -> None:
+    def __init__(self, model: EncodingReranker, vectors: PassageVectors, passages: Sequence[Passage]) -> None:
         self._model = model
         self._vectors = vectors
+        self._passages = passages
 
     def cosines(self, query: str) -> Scores:
         """See `Scorer`."""
@@ -81,9 +89,19 @@ class VectorScorer:
 
     def rank(self, query: str, indices: Sequence[int]) -> list[Ranked]:
         """See `Scorer`."""
-        device, dtype = self._model.device, self._model.dtype
-        passages = [self._vectors.take(index, device, dtype) for index in indices]
-        return self._model.rank_encoded(query, passages)
+        return self._model.rank_encoded(query, [self._take(index) for index in indices])
+
+    def nearest(self, query: str, index: int) -> Sequence[Nearest]:
+        """See `Scorer`."""
+        if not self._model.config.late_interaction:
+            return ()
+        asked = Text(query, self._model.encode_query(query))
+        return nearest_words(
+            self._model.tokenizer, asked, Text(self._passages[index].contents, self._take(index))
+        )
+
+    def _take(self, index: int) -> TextVectors:
+        return self._vectors.take(index, self._model.device, self._model.dtype)
 
 
 @dataclass(frozen=True, slots=True)

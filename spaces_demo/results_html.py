@@ -1,27 +1,38 @@
 """The results as HTML. Everything that was not written here is escaped: passages are text, never markup."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from first_stage import stem_of, stems_of
+from late_interaction import WORD, Nearest
 from reranking import RankedPassage, Reranking
 
 BM25 = "BM25"
 NUM_SHOWN = 10
 EXCERPT_CHARACTERS = 240
+# Index of a passage → its words nearest to the query's.
+NearestWords = Mapping[int, Sequence[Nearest]]
 
 
-def results_html(reranking: Reranking, second: tuple[str, Reranking] | None = None) -> str:
-    """TWOLAR's best passages and where each stood before; beside them BM25's best, or a second checkpoint's."""
+def results_html(
+    reranking: Reranking,
+    second: tuple[str, Reranking] | None = None,
+    nearest: NearestWords = MappingProxyType({}),
+) -> str:
+    """TWOLAR's best passages and where each stood before; beside them BM25's best, or a second checkpoint's.
+
+    Args:
+        nearest: of TWOLAR's; see `Scorer.nearest`.
+    """
     stems = frozenset(stems_of(reranking.query))
     name, other = (BM25, _bm25_items(reranking, stems))
     if second:
         name, other = second[0], _items(second[1].passages, stems)
     return (
-        f'<div class="results">{_summary(reranking, second)}{_legend(reranking)}'
+        f'<div class="results">{_summary(reranking, second)}{_legend(reranking, any(nearest.values()))}'
         f'<label class="show-other"><input type="checkbox"> show the order of {escape(name)} instead</label>'
-        f'<div class="stages">{_column("reranked", "TWOLAR’s order", _items(reranking.passages, stems))}'
+        f'<div class="stages">{_column("reranked", "TWOLAR’s order", _items(reranking.passages, stems, nearest))}'
         f"{_column('other', f'{name}’s order', other)}</div></div>"
     )
 
@@ -31,12 +42,15 @@ def problem_html(message: str) -> str:
     return f'<p class="problem" role="alert">{escape(message)}</p>'
 
 
-def marked(text: str, stems: frozenset[str]) -> str:
-    """`text` escaped, with the words that BM25 matches to the query's in `<mark>`."""
-    pieces = re.split(r"([^\W_]+)", text)
-    return "".join(
-        f"<mark>{escape(piece)}</mark>" if stem_of(piece) in stems else escape(piece) for piece in pieces
-    )
+def marked(text: str, stems: frozenset[str], near: frozenset[int] = frozenset()) -> str:
+    """`text` escaped, with the words that BM25 matches to the query's in `<mark>`, and those that begin at `near` in
+    `<u>`."""
+    html, start = "", 0
+    for piece in WORD.split(text):
+        shown = f"<mark>{escape(piece)}</mark>" if stem_of(piece) in stems else escape(piece)
+        html += f"<u>{shown}</u>" if piece and start in near else shown
+        start += len(piece)
+    return html
 
 
 def title_of(docid: str, title: str) -> str:
@@ -46,7 +60,7 @@ def title_of(docid: str, title: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", text)
+    return WORD.findall(text)
 
 
 def _column(css_class: str, heading: str, items: Sequence[str]) -> str:
@@ -63,24 +77,28 @@ def _summary(reranking: Reranking, second: tuple[str, Reranking] | None) -> str:
     )
 
 
-def _legend(reranking: Reranking) -> str:
+def _legend(reranking: Reranking, has_nearest: bool) -> str:
     encoded = any(ranked.cosine_rank for ranked in reranking.passages)
+    underlined = " <u>Underlined</u>: nearest to a word of the query, by the checkpoint’s vectors of tokens."
     before = "<em>BM25 12</em>, <em>cosine 3</em>: its place among all by words, by vectors."
     return (
         f'<p class="legend">{before if encoded else "<em>BM25 12</em>: its place among all by words."} '
         '<span class="up">▲</span> <span class="down">▼</span> moved up or down from BM25’s. Bar: score. '
-        "<mark>Marked</mark>: words of the query.</p>"
+        f"<mark>Marked</mark>: words of the query.{underlined if has_nearest else ''}</p>"
     )
 
 
-def _items(passages: Sequence[RankedPassage], stems: frozenset[str]) -> list[str]:
+def _items(
+    passages: Sequence[RankedPassage], stems: frozenset[str], nearest: NearestWords = MappingProxyType({})
+) -> list[str]:
     scores = [ranked.score for ranked in passages]
     low, high = min(scores), max(scores)
     items = []
     for ranked in passages[:NUM_SHOWN]:
         percent = 100 * (ranked.score - low) / (high - low) if high > low else 100
         bar = f'<div class="bar" title="score {ranked.score:.2f}"><i style="width:{percent:.0f}%"></i></div>'
-        items.append(_item(ranked, ranked.rank, _stood_before(ranked), bar, stems))
+        near = nearest.get(ranked.index, ())
+        items.append(_item(ranked, ranked.rank, _stood_before(ranked), bar, stems, near))
     return items
 
 
@@ -92,11 +110,20 @@ def _bm25_items(reranking: Reranking, stems: frozenset[str]) -> list[str]:
     ]
 
 
-def _item(ranked: RankedPassage, rank: int, places: str, bar: str, stems: frozenset[str]) -> str:
+def _item(
+    ranked: RankedPassage,
+    rank: int,
+    places: str,
+    bar: str,
+    stems: frozenset[str],
+    nearest: Sequence[Nearest] = (),
+) -> str:
+    before_text = len(ranked.passage.contents) - len(ranked.passage.text)
+    near = frozenset(found.start - before_text for found in nearest)
     title = marked(title_of(ranked.passage.docid, ranked.passage.title), stems)
     return (
         f'<li><div class="line"><span>{rank}.</span><span class="title">{title}</span>{places}</div>'
-        f"{bar}{_text(ranked.passage.text, stems)}</li>"
+        f"{bar}{_text(ranked.passage.text, stems, near)}{_pairs(nearest)}</li>"
     )
 
 
@@ -115,11 +142,21 @@ def _bm25_place(ranked: RankedPassage) -> str:
     return f'<span class="place {css_class}">{arrow} BM25 {ranked.bm25_rank:,}</span>'
 
 
-def _text(text: str, stems: frozenset[str]) -> str:
+def _pairs(nearest: Sequence[Nearest]) -> str:
+    """The words that are near and not the same, in words: an underline alone does not say to which."""
+    pairs = [
+        f"{escape(found.query_word)} ≈ {escape(found.word)}"
+        for found in nearest
+        if stem_of(found.query_word) != stem_of(found.word)
+    ]
+    return f'<div class="near">{" · ".join(dict.fromkeys(pairs))}</div>' if pairs else ""
+
+
+def _text(text: str, stems: frozenset[str], near: frozenset[int]) -> str:
     if len(text) <= EXCERPT_CHARACTERS:
-        return f'<div class="text">{marked(text, stems)}</div>'
+        return f'<div class="text">{marked(text, stems, near)}</div>'
     excerpt = text[:EXCERPT_CHARACTERS].rsplit(maxsplit=1)[0]
     return (
-        f'<details><summary class="text"><span class="excerpt">{marked(excerpt, stems)} …</span></summary>'
-        f'<div class="text">{marked(text, stems)}</div></details>'
+        f'<details><summary class="text"><span class="excerpt">{marked(excerpt, stems, near)} …</span></summary>'
+        f'<div class="text">{marked(text, stems, near)}</div></details>'
     )

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from demo import own_collection
+from late_interaction import Nearest
 from loading import load_checkpoint
 from passages import InputError, Passage
 from reranking import Collection, TextScorer, reordered, rerank
@@ -105,6 +106,18 @@ def test_matched_words_are_marked_and_everything_else_is_escaped():
     assert marked(HOSTILE, frozenset({"red", "img"})) == (
         "&lt;<mark>img</mark> src=x onerror=&quot;alert(1)&quot;&gt; <mark>red</mark> &amp; planet"
     )
+
+
+def test_nearest_words_are_underlined_and_those_that_differ_are_named():
+    passages = [Passage("1", "A title", "red <b> crimson"), Passage("2", "", "red")]
+    reranking = rerank("red", Collection.of("texts", passages), TextScorer(LastFirst(), passages))
+    first = passages[0].contents
+    nearest = {0: [Nearest("red", word, first.index(word)) for word in ("red", "crimson")]}
+    html = results_html(reranking, nearest=nearest)
+    assert "<u><mark>red</mark></u> &lt;b&gt; <u>crimson</u>" in html
+    assert html.count("<u>") == 3 and "<u>Underlined</u>: nearest" in html
+    assert html.count("≈") == 1 and "red ≈ crimson" in html
+    assert "<u>" not in results_html(reranking, nearest={0: []})
 
 
 @pytest.mark.parametrize(

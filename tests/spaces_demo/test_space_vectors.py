@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from loading import Checkpoint
 from passage_vectors import NUM_KEPT, passage_vectors
 from passages import Passage
-from reranking import TextScorer, VectorScorer
+from reranking import Collection, TextScorer, VectorScorer, rerank
 
 from modeling_twolar import load_reranker
 from retrieval.model_files import model_path
@@ -20,13 +21,42 @@ def minilm():
 
 
 def test_kept_vectors_give_the_ranking_that_reading_the_passages_gives(minilm, tmp_path):
-    kept = VectorScorer(minilm, passage_vectors(minilm, TEXTS, tmp_path))
+    kept = VectorScorer(minilm, passage_vectors(minilm, TEXTS, tmp_path), PASSAGES)
     places = [9, 3, 0, 7]
     read = TextScorer(minilm, PASSAGES).rank("which planet is red", places)
     ranked = kept.rank("which planet is red", places)
     assert [entry["corpus_id"] for entry in ranked] == [entry["corpus_id"] for entry in read]
     assert [entry["score"] for entry in ranked] == pytest.approx([entry["score"] for entry in read], rel=1e-3)
     assert kept.cosines("which planet is red").argmax() == 3
+
+
+def test_the_nearest_words_are_those_that_the_vectors_say(minilm, tmp_path, monkeypatch):
+    passages = [
+        Passage("1", "Titled", "Saturn has rings. " * 100),
+        Passage("2", "", "Removing a directory tree."),
+    ]
+    contents = [passage.contents for passage in passages]
+    kept = VectorScorer(minilm, passage_vectors(minilm, contents, tmp_path), passages)
+    (rings,) = {found[:2] for found in kept.nearest("the ring", 0)}
+    assert rings == ("ring", "rings")
+    found = kept.nearest("how do I delete a folder, the?", 1)
+    assert [pair[:2] for pair in found] == [("delete", "Removing"), ("folder", "directory")]
+    assert [contents[1][start:].startswith(word) for _, word, start in found] == [True, True]
+    assert kept.nearest("ring " * 400, 0) == []
+    monkeypatch.setattr(minilm.config, "late_interaction", False)
+    assert kept.nearest("the ring", 0) == ()
+
+
+def test_a_question_is_encoded_once_for_all_steps(minilm, tmp_path, monkeypatch):
+    calls = []
+    encode = minilm.encode_query
+    monkeypatch.setattr(minilm, "encode_query", lambda query: calls.append(query) or encode(query))
+    monkeypatch.setattr("loading.CACHE", tmp_path)
+    over = Collection.of("planets", PASSAGES, is_bundled=True)
+    scorer = Checkpoint("minilm", minilm, over).over(over)
+    reranking = rerank("which planet is red", over, scorer)
+    assert scorer.nearest("which planet is red", reranking.passages[0].index)
+    assert calls == ["which planet is red"]
 
 
 def test_passages_are_encoded_once_for_the_same_weights_and_texts(minilm, tmp_path, monkeypatch):
