@@ -61,4 +61,6 @@ class TwolarConfig(PretrainedConfig):
         self.score_temperature = score_temperature
         self.score_shift = score_shift
         kwargs.setdefault("num_labels", 1)
+        # A pipeline then gives the scores as they are: a sigmoid of scores like 20 is 1.0 for every passage.
+        kwargs.setdefault("problem_type", "regression")
         super().__init__(**kwargs)

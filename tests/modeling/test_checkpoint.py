@@ -34,7 +34,7 @@ with torch.no_grad():
     found["classifier"] = classifier(**batch).logits[:, 0].tolist()
 text_classification = pipeline("text-classification", model=path, trust_remote_code=True)
 inputs = [{"text": query, "text_pair": passage} for query, passage in pairs]
-found["pipeline"] = [row["score"] for row in text_classification(inputs, function_to_apply="none")]
+found["pipeline"] = [row["score"] for row in text_classification(inputs)]
 cross_encoder = CrossEncoder(path, trust_remote_code=True)
 found["cross_encoder"] = cross_encoder.predict(pairs).tolist()
 found["cross_encoder_rank"] = [row["corpus_id"] for row in cross_encoder.rank(pairs[0][0], [p for _, p in pairs])]
