@@ -10,10 +10,10 @@ from retrieval.errors import InputError
 
 DATASET, MODEL, SPACE = "dataset", "model", "space"
 CARD = "README.md"
-# What runs leave beside their results: stage files, checkpoints to resume from, locks, the Trainer's pickle.
+# What runs and tools leave there: stage files, checkpoints to resume from, locks, the Trainer's pickle, caches.
 LEFT_OUT = (
-    "build", "checkpoint-*", "stage-*", "runs", "__pycache__", ".cache", ".git", "*.lock", "*.unfinished*",
-    "training_args.bin", "training_settings.json", "start.json",
+    "build", "checkpoint-*", "stage-*", "runs", "__pycache__", ".cache", ".*_cache", ".gradio", ".DS_Store", ".git",
+    "*.lock", "*.unfinished*", "training_args.bin", "training_settings.json", "start.json",
 )  # fmt: skip
 PICKLES = ("*.bin", "*.pkl", "*.pickle", "*.pt", "*.pth", "*.ckpt", "*.joblib")
 

@@ -46,6 +46,23 @@ def test_a_dry_run_of_all_shows_the_plan_and_finds_no_problem(quickstart):
     assert "build/queries" not in result.stdout
 
 
+def test_what_tools_leave_in_a_folder_does_not_go_up(tmp_path):
+    for name in (
+        "app.py",
+        "__pycache__/app.pyc",
+        ".mypy_cache/3.11/cache.db",
+        ".ruff_cache/x",
+        ".gradio/x",
+        ".DS_Store",
+    ):
+        (tmp_path / "space" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "space" / name).touch()
+    (tmp_path / "staged").mkdir()
+    left_out = stage(Repository("space", tmp_path / "space", "me/mine"), tmp_path / "staged", {})
+    assert left_out == [".DS_Store", ".gradio/", ".mypy_cache/", ".ruff_cache/", "__pycache__/"]
+    assert [path.name for path in (tmp_path / "staged").iterdir()] == ["app.py"]
+
+
 def test_a_problem_is_shown_and_stops_everything(quickstart, tmp_path):
     space = tmp_path / "space"
     shutil.copytree(ROOT / "spaces_demo", space, ignore=shutil.ignore_patterns("__pycache__"))
