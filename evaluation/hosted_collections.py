@@ -32,6 +32,7 @@ NANOBEIR_SPLITS = {
     "webis-touche2020": "NanoTouche2020",
 }
 CORPUS, QUERIES, QRELS = "corpus", "queries", "qrels"
+DOCID = "corpus-id"
 # MTEB keeps its judgments in the configuration without a name, and only they are split.
 MTEB_QRELS, MTEB_SPLIT = "default", "test"
 
@@ -126,8 +127,15 @@ def _places(dataset: str) -> dict[str, str]:
 
 def _judgments(place: str) -> Iterator[Judgment]:
     for where, row in read_hugging_face(place):
-        query_id, docid = id_of(row, QUERY_IDS, where), id_of(row, PASSAGE_IDS, where)
-        yield where, checked_id(query_id, where), checked_id(docid, where), _grade(row, where)
+        query_id = checked_id(id_of(row, QUERY_IDS, where), where)
+        for judged in _one_by_one(row):
+            yield where, query_id, checked_id(id_of(judged, PASSAGE_IDS, where), where), _grade(row, where)
+
+
+def _one_by_one(row: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """Some copies of NanoBEIR list all relevant passages of a query in one row; so its evaluator says."""
+    docids = row.get(DOCID)
+    return [{**row, DOCID: docid} for docid in docids] if isinstance(docids, list) else [row]
 
 
 def _grade(row: Mapping[str, object], where: str) -> int:

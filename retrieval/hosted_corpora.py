@@ -45,7 +45,7 @@ def read_hugging_face(corpus: str) -> Iterator[tuple[str, dict[str, object]]]:
             yield f"{corpus} row {number}", row
     except InputError:
         raise
-    except (OSError, ValueError, RuntimeError, DatasetsError, httpx.HTTPError) as error:
+    except (OSError, TypeError, ValueError, RuntimeError, DatasetsError, httpx.HTTPError) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"corpus {corpus} after row {number}: cannot be read ({said})") from error
 

@@ -91,6 +91,18 @@ def test_queries_judgments_and_corpus_are_those_of_one_split(nano):
     assert (list(limited.queries), limited.num_judged) == (["q1"], 2)
 
 
+def test_a_row_may_list_all_passages_of_its_query(nano):
+    first, second = (
+        nano / "qrels" / f"{split}-00000-of-00001.parquet" for split in ("NanoSciFact", "NanoNQ")
+    )
+    listed = {"query-id": ["q2"], "corpus-id": [["saturn", "uranus"]]}
+    write(second, listed)
+    with pytest.raises(InputError, match="after row 0: cannot be read"):  # the splits' columns differ
+        load_hosted("nanobeir:nq", limit=None)
+    write(first, listed)
+    assert load_hosted("nanobeir:nq", limit=None).qrels == {"q2": {"saturn": 1, "uranus": 1}}
+
+
 def test_nanobeir_alone_is_all_of_its_sets():
     assert spelled_out(["dl19", "nanobeir"])[:2] == ["dl19", "nanobeir:arguana"]
     assert len(spelled_out(["nanobeir"])) == len(set(NANOBEIR_SPLITS.values())) == 13
