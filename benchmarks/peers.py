@@ -26,7 +26,6 @@ from benchmarks.peer_worker import WAYS
 from benchmarks.random_t5 import random_lengths
 from retrieval.errors import InputError, run_cli
 from retrieval.model_files import model_path
-from serving.export import export
 
 WORKER = Path(__file__).with_name("peer_worker.py")
 OURS = "ours, fp32"
@@ -129,7 +128,7 @@ def _model(folder: Path) -> Path:
     source, start, output = model_path("all-MiniLM-L6-v2"), folder / "start", folder / "export"
     BertForSequenceClassification.from_pretrained(source, num_labels=1).save_pretrained(start)
     AutoTokenizer.from_pretrained(source).save_pretrained(start)
-    export(str(start), output, int8=True)
+    subprocess.run([sys.executable, "-m", "serving.export", start, output, "--int8"], check=True)
     return output
 
 

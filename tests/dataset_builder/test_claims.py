@@ -275,10 +275,7 @@ def test_one_s_own_queries_make_a_dataset_by_their_own_ids(settings, tmp_path):
     assert sorted(table["query_id"]) == ["a", "b", "e"] and set(table["source_docid"]) == {""}
     assert len(pandas.read_parquet(files[0])) == 1  # of the test split
     counts = json.loads(BuildFolder(Path(settings.output_dir)).query_counts().read_text())
-    assert {reason: count for reason, count in counts["given"].items() if count} == {
-        "kept": 3,
-        "duplicate": 1,
-    }
+    assert {name: count for name, count in counts["given"].items() if count} == {"kept": 3, "duplicate": 1}
     before = {file.name: file.read_bytes() for file in files}
     run(given)
     assert {file.name: file.read_bytes() for file in (files[0].parent).glob("*")} == before
