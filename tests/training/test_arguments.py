@@ -3,12 +3,20 @@
 import json
 
 import pytest
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from retrieval.errors import InputError
 from training.arguments import parse_arguments
 
 NAMED = ("--model_name_or_path", "m", "--dataset_name", "d")
 BASE = "model_name_or_path: all-MiniLM-L6-v2\ndataset_name: twolar/python-stdlib-rank-fusion\nmax_steps: 1\n"
+
+
+@pytest.fixture(autouse=True)
+def no_deepspeed():
+    """transformers remembers a configuration that failed, and then loads no model in this process."""
+    yield
+    unset_hf_deepspeed_config()
 
 
 def parsed(folder, text, *flags, name="settings.yaml"):
