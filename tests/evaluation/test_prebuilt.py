@@ -109,7 +109,7 @@ def test_local_files_take_the_place_of_downloads(evaluation, home, tmp_path):
     ("first_stage", "size", "index"),
     [
         ("bm25", "2.17 GB", "index msmarco-v1-passage ("),
-        ("splade", "2.10 GB", "index msmarco-v1-passage.splade-pp-ed ("),
+        pytest.param("splade", "2.10 GB", "index msmarco-v1-passage.splade-pp-ed (", marks=pytest.mark.slow),
     ],
 )
 def test_without_network_the_error_says_what_is_missing_and_how_to_give_it(
