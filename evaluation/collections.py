@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,18 +95,31 @@ def load_collection(
     """
     queries_path, qrels_path = _file_of(folder, "queries.jsonl"), _file_of(folder, f"qrels/{split}.tsv")
     qrels, texts = read_qrels(qrels_path), read_queries(queries_path)
-    missing = next((query_id for query_id in qrels if query_id not in texts), None)
-    if missing is not None:
-        raise InputError(f"{qrels_path} judges query {missing!r}, which {queries_path} has not")
-    judged = list(qrels)[:limit]
+    queries, grades = judged_queries(qrels, texts, limit, f"{qrels_path}", f"{queries_path}")
     return JudgedCollection(
         name=name or f"{folder.resolve().name} ({split})",
-        queries={query_id: texts[query_id] for query_id in judged},
-        qrels={query_id: qrels[query_id] for query_id in judged},
+        queries=queries,
+        qrels=grades,
         corpus=corpus or _corpus_of(folder),
         sha256=hashlib.sha256(queries_path.read_bytes() + qrels_path.read_bytes()).hexdigest(),
         num_judged=len(qrels),
     )
+
+
+def judged_queries(
+    qrels: Qrels, texts: Mapping[str, str], limit: int | None, judged_in: str, asked_in: str
+) -> tuple[dict[str, str], Qrels]:
+    """The texts and judgments of the first `limit` judged queries.
+
+    Raises:
+        InputError: for a query that is judged in one place, and has no text in the other.
+    """
+    missing = next((query_id for query_id in qrels if query_id not in texts), None)
+    if missing is not None:
+        raise InputError(f"{judged_in} judges query {missing!r}, which {asked_in} has not")
+    judged = list(qrels)[:limit]
+    queries = {query_id: texts[query_id] for query_id in judged}
+    return queries, {query_id: qrels[query_id] for query_id in judged}
 
 
 def _file_of(folder: Path, name: str) -> Path:

@@ -4,10 +4,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
-from evaluation.collections import JudgedCollection
+from evaluation.collections import JudgedCollection, judged_queries
 from retrieval.errors import InputError
 from retrieval.fields import PASSAGE_IDS, QUERY_IDS, checked_id, id_of
 from retrieval.hosted_corpora import HUGGING_FACE, configurations, read_hugging_face
@@ -61,14 +60,9 @@ def load_hosted(spec: str, limit: int | None, name: str | None = None) -> Judged
     dataset = _dataset_of(spec)
     places = _places(dataset)
     qrels, texts = qrels_of(_judgments(places[QRELS])), queries_of(read_hugging_face(places[QUERIES]))
-    missing = next((query_id for query_id in qrels if query_id not in texts), None)
-    if missing is not None:
-        raise InputError(f"{places[QRELS]} judges query {missing!r}, which {places[QUERIES]} has not")
     if not qrels:
         raise InputError(f"{places[QRELS]} holds no judgment")
-    judged = list(islice(qrels, limit))
-    queries = {query_id: texts[query_id] for query_id in judged}
-    grades = {query_id: qrels[query_id] for query_id in judged}
+    queries, grades = judged_queries(qrels, texts, limit, places[QRELS], places[QUERIES])
     return JudgedCollection(
         name=name or (_name(dataset) if dataset == spec else spec),
         queries=queries,

@@ -81,7 +81,9 @@ def count_build(folder: BuildFolder, settings: BuildSettings) -> Statistics:
 def write_card(folder: BuildFolder, settings: BuildSettings, access: TeacherAccess) -> None:
     """Write the card of a build, aside and renamed. The same build gives the same bytes."""
     unfinished = folder.card.with_suffix(".unfinished")
-    statistics = replace(count_build(folder, settings), rejections=rejections(folder, settings, access))
+    statistics = count_build(folder, settings)
+    if statistics.label_statuses["rejected"]:
+        statistics = replace(statistics, rejections=rejections(folder, settings, access))
     cost = describe_cost(folder, settings, access)
     unfinished.write_text(render_card(folder, statistics, settings, cost), encoding="utf-8")
     os.replace(unfinished, folder.card)

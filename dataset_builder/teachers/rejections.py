@@ -20,8 +20,6 @@ def rejections(folder: BuildFolder, settings: BuildSettings, access: TeacherAcce
     """The words, in one line, without what has a digit in it, and of how many rejected pools they were the last."""
     rejected = [pool for pool in all_rankings(folder) if pool.label_status == "rejected"]
     found: Counter[str] = Counter()
-    if not rejected:
-        return found
     methods = [ranking_method(each, settings) for each in teachers_of(settings) if each.is_language_model]
     with AnswerCache(access.answer_folder(folder)) as cache:
         for pool in rejected:

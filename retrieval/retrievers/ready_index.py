@@ -37,17 +37,15 @@ class ListedRows:
 
     def __init__(self, listed: Path, passages: PassageStore) -> None:
         self._passages = passages
+        parts = batched(_lines(listed), LOOKED_UP_AT_ONCE)
         try:
-            stored = [
-                row for part in batched(_lines(listed), LOOKED_UP_AT_ONCE) for row in passages.rows(part)
-            ]
+            self._stored = np.fromiter((row for part in parts for row in passages.rows(part)), np.int64)
         except KeyError as error:
             raise InputError(f"{listed} lists passage {error}, which the corpus has not") from error
-        self._stored = np.array(stored)
         if not np.array_equal(np.sort(self._stored), np.arange(len(passages))):
             raise InputError(
-                f"{listed} lists {len(stored):,} passages and the corpus has {len(passages):,}; both must be the same "
-                "collection, each passage once"
+                f"{listed} lists {len(self._stored):,} passages and the corpus has {len(passages):,}; both must be "
+                "the same collection, each passage once"
             )
         self._own = np.argsort(self._stored)
 
