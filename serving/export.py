@@ -94,12 +94,25 @@ def _write(model: "TwolarForReranking", folder: Path, int8: bool) -> "dict[str, 
         config.save_pretrained(folder)
     else:
         write_twin(plain, folder)
-    model.tokenizer.save_pretrained(folder)
+    _write_tokenizer(model, folder)
     # A language model's prompt is our tokenizer's work: whoever opens the export without it has to fill it in.
     prompt = getattr(model.tokenizer, "prompt_template", None)
     found = {"prompt_template": prompt, "scores": {name: asdict(each) for name, each in figures.items()}}
     write_text(folder / FIGURES, json.dumps(found, indent=2))
     return figures
+
+
+def _write_tokenizer(model: "TwolarForReranking", folder: Path) -> None:
+    """Write the tokenizer under a class that each version of transformers has: optimum and engines read with 4, which
+    knows neither ours nor the newest's."""
+    model.tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    settings.pop("auto_map", None)
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if "extra_special_tokens" in settings:
+        settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
+    write_text(path, json.dumps(settings, indent=2))
 
 
 def _parser() -> argparse.ArgumentParser:

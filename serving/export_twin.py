@@ -22,8 +22,10 @@ def twin(model: TwolarForReranking) -> PreTrainedModel | None:
     The softmax strategy's scores are log-probabilities; its twin gives the difference, whose order is the same.
     """
     if model.config.readout == "classifier":
-        backbone = model.backbone
-        return backbone if backbone.config.num_labels == 1 else None
+        if model.backbone.config.num_labels != 1:
+            return None
+        model.backbone.config = plain_config(model)
+        return model.backbone
     if model.config.readout != "last_token" or model.config.score_strategy == "extra_id":
         return None
     config = plain_config(model)
@@ -40,6 +42,7 @@ def plain_config(model: TwolarForReranking) -> PretrainedConfig:
     """The backbone's configuration, of a classifier with one label, as serving engines ask for it."""
     config = deepcopy(model.backbone.config)
     config.num_labels = 1
+    config.problem_type = "regression"  # a pipeline squeezes no score of it
     config.id2label, config.label2id = {0: "LABEL_0"}, {"LABEL_0": 0}
     config.pad_token_id = model.tokenizer.pad_token_id
     if getattr(config, "max_position_embeddings", None) is None:  # T5 counts distances; engines want a number

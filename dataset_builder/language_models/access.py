@@ -71,6 +71,10 @@ class TeacherAccess:
         """
         return self.base_url == EMBEDDED or gguf_file(model) is not None
 
+    def runs_here(self, teacher: TeacherName) -> bool:
+        """Whether nobody is paid for what `teacher` answers."""
+        return teacher.kind == LOCAL or self.is_embedded(teacher.model)
+
     @contextmanager
     def server(self, model: str) -> Iterator[OpenAIServer]:
         """The server to ask for `model`; an embedded one runs only so long.
@@ -173,4 +177,5 @@ def open_budget(teacher: TeacherName, access: TeacherAccess, folder: BuildFolder
         if not access.answers:
             ledger.take_over(cache.paid)
         price = access.price(teacher.model)
-        yield Budget(cache, teacher.model, price, access.max_cost, ledger, access.timeout)
+        is_paid = not access.runs_here(teacher)
+        yield Budget(cache, teacher.model, price, access.max_cost, ledger, access.timeout, is_paid)

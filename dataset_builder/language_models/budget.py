@@ -38,6 +38,8 @@ class Budget:
 
     Args:
         ledger: by default one that is not kept, and begins with what all the answers cost.
+        is_paid: whether somebody else runs the model. Nothing is paid for a call to one that runs here, also not for
+            one that a kill cut off: only what is used counts.
 
     Raises:
         InputError: for a cap where the model's price is not known.
@@ -51,6 +53,7 @@ class Budget:
         max_cost: float | None = None,
         ledger: Ledger | None = None,
         patience: float = 120.0,
+        is_paid: bool = True,
     ) -> None:
         if max_cost is not None and price is None:
             raise InputError(
@@ -61,6 +64,7 @@ class Budget:
         self.price = price
         self.max_cost = max_cost
         self.patience = patience
+        self.is_paid = is_paid
         self._uses: dict[str, tuple[bool, ChatAnswer]] = {}
         self._last_noted = 0.0
         if ledger is None:
@@ -206,6 +210,8 @@ class Budget:
     def describe(self) -> str:
         """For status and card: what this build has paid for, and what it uses, where that is something else."""
         used = self._described(self.ledger.used(self.model))
+        if not self.is_paid:
+            return used
         return str(self) if used.startswith("0 ") or used == str(self) else f"{self} (it uses {used})"
 
     def _described(self, paid: Mapping[bool, TokensPaid]) -> str:

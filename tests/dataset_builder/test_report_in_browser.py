@@ -146,5 +146,5 @@ def test_on_a_phone_a_query_takes_the_list_s_place_and_gives_it_back(page, schem
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_role("button", name="All queries").click()
-    assert page.locator("#list").is_visible()
+    page.locator("#list").wait_for()
     assert page.evaluate("document.activeElement.hash") == "#query=cropped-0"

@@ -27,6 +27,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 with torch.no_grad():
     logits = model(**tokenizer(*texts, padding=True, return_tensors="pt")).logits
 assert "modeling_twolar" not in " ".join(sys.modules)
+assert model.config.problem_type == "regression"  # so that a pipeline gives these scores
 print(logits[:, 0].tolist())
 """
 PAIRS_OF_TEXT = [(query.strip(), passage.strip() or "Mars") for query, passage in PAIRS]
@@ -65,6 +66,9 @@ def test_a_graph_scores_as_the_model_does(kind, tiny_t5, tmp_path):
     assert found.std() > 1e-3
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["architectures"][0].endswith("ForSequenceClassification")
+    # The one class that each version of transformers has.
+    settings = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())
+    assert settings["tokenizer_class"] == "PreTrainedTokenizerFast" and "auto_map" not in settings
     assert config["id2label"] == {"0": "LABEL_0"} and config["max_position_embeddings"] > 0
     assert json.loads((tmp_path / "out" / "export.json").read_text())["scores"].keys() == figures.keys()
     if kind == "bi-encoder":

@@ -4,8 +4,9 @@ import sys
 import pytest
 
 from dataset_builder.language_models.budget import Budget, BudgetReached
-from dataset_builder.language_models.chat import ChatAnswer
+from dataset_builder.language_models.chat import ChatAnswer, ChatRequest, Message
 from dataset_builder.language_models.cost import estimate
+from dataset_builder.language_models.ledger import Call, Ledger
 from dataset_builder.language_models.prices import Price
 from dataset_builder.teachers.listwise import ListwiseSettings
 from retrieval.errors import InputError
@@ -55,6 +56,19 @@ def test_the_cap_counts_what_earlier_runs_paid_and_names_the_mend(cache):
 def test_a_cap_without_a_price_is_refused(cache):
     with pytest.raises(InputError, match="price"):
         Budget(cache, "m", None, max_cost=1.0)
+
+
+def test_what_a_model_that_runs_here_answered_is_counted_by_use_not_by_calls_that_a_kill_cut_off(cache):
+    request, answer = ChatRequest("m", (Message("user", "q"),)), ChatAnswer("a")
+    ledger = Ledger()
+    for _ in range(2):  # the first one's sender dies, the second is answered
+        ledger.begin(Call("server", "m", request.key, 1, 1), 0.0)
+    cache.put(request.key, "m", answer)
+    paid, unpaid = (Budget(cache, "m", None, ledger=ledger, is_paid=is_paid) for is_paid in (True, False))
+    unpaid.use(request, answer)
+    unpaid.note_uses()
+    assert paid.describe().startswith("2 answers, 0.00M tokens (it uses 1 answers")
+    assert unpaid.describe() == "1 answers, 0.00M tokens"
 
 
 SPEND = """
