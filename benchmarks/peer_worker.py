@@ -13,6 +13,7 @@ from typing import Any
 
 Pairs = Sequence[Sequence[str]]
 Scorer = Callable[[Pairs], Any]
+OF_WEIGHTS = "sentence-transformers"  # which a T5's export has not
 ONNX, ONNX_INT8 = "onnx/model.onnx", "onnx/model_quantized.onnx"
 
 
@@ -59,7 +60,7 @@ def fastembed(folder: str, threads: int, file: str = ONNX) -> Scorer:
 
 
 WAYS: dict[str, Callable[[str, int], Scorer]] = {
-    "sentence-transformers": sentence_transformers,
+    OF_WEIGHTS: sentence_transformers,
     "sentence-transformers, onnx": lambda folder, threads: sentence_transformers(folder, threads, ONNX),
     "sentence-transformers, onnx int8": lambda folder, threads: sentence_transformers(
         folder, threads, ONNX_INT8

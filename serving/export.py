@@ -72,6 +72,7 @@ def _load(name_or_path: str) -> "TwolarForReranking":
 
 
 def _write(model: "TwolarForReranking", folder: Path, int8: bool) -> "dict[str, Parity]":
+    from serving.export_tokenizer import write_tokenizer
     from serving.export_twin import plain_config, twin, write_twin
     from serving.onnx_graph import parity, write_graph, write_int8
 
@@ -94,25 +95,12 @@ def _write(model: "TwolarForReranking", folder: Path, int8: bool) -> "dict[str, 
         config.save_pretrained(folder)
     else:
         write_twin(plain, folder)
-    _write_tokenizer(model, folder)
+    write_tokenizer(model.tokenizer, folder)
     # A language model's prompt is our tokenizer's work: whoever opens the export without it has to fill it in.
     prompt = getattr(model.tokenizer, "prompt_template", None)
     found = {"prompt_template": prompt, "scores": {name: asdict(each) for name, each in figures.items()}}
     write_text(folder / FIGURES, json.dumps(found, indent=2))
     return figures
-
-
-def _write_tokenizer(model: "TwolarForReranking", folder: Path) -> None:
-    """Write the tokenizer under a class that each version of transformers has: optimum and engines read with 4, which
-    knows neither ours nor the newest's."""
-    model.tokenizer.save_pretrained(folder)
-    path = folder / "tokenizer_config.json"
-    settings = json.loads(path.read_text())
-    settings.pop("auto_map", None)
-    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-    if "extra_special_tokens" in settings:
-        settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
-    write_text(path, json.dumps(settings, indent=2))
 
 
 def _parser() -> argparse.ArgumentParser:

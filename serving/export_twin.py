@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification, PretrainedConfig, P
 
 from modeling_twolar import TwolarForReranking
 from modeling_twolar.head import FALSE, TRUE
+from modeling_twolar.modeling_twolar import RAW_SCORES
 
 
 def twin(model: TwolarForReranking) -> PreTrainedModel | None:
@@ -42,7 +43,8 @@ def plain_config(model: TwolarForReranking) -> PretrainedConfig:
     """The backbone's configuration, of a classifier with one label, as serving engines ask for it."""
     config = deepcopy(model.backbone.config)
     config.num_labels = 1
-    config.problem_type = "regression"  # a pipeline squeezes no score of it
+    config.problem_type = "regression"  # a pipeline squeezes no score of it, nor does sentence-transformers
+    config.sentence_transformers = RAW_SCORES
     config.id2label, config.label2id = {0: "LABEL_0"}, {"LABEL_0": 0}
     config.pad_token_id = model.tokenizer.pad_token_id
     if getattr(config, "max_position_embeddings", None) is None:  # T5 counts distances; engines want a number

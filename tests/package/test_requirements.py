@@ -20,6 +20,8 @@ def test_the_extras_pin_what_the_tests_run_with():
     base = [Requirement(line) for line in PROJECT["dependencies"]]
     extras = [Requirement(line) for lines in PROJECT["optional-dependencies"].values() for line in lines]
     pinned = {pin.name: str(pin.specifier) for pin in pins()}
+    for lines in (pins(), *PROJECT["optional-dependencies"].values()):
+        assert len(set(map(str, lines))) == len(lines)
     assert {one.name: str(one.specifier) for one in extras} == {
         name: version for name, version in pinned.items() if name not in {one.name for one in base}
     }
