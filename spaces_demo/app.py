@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import gradio as gr
+from blind_vote import Ballot, Better, Vote
 from demo import BUNDLED, OWN, Demo
 from loading import CHECKPOINT, DATASET, SECOND_CHECKPOINT
 from passages import MAX_PASSAGES
 from reranking import MAX_QUERY_CHARACTERS
 from results_html import BM25
 
+VOTES: dict[Better, str] = {"left": "A is better", "tie": "both alike", "right": "B is better"}
 MAX_WAITING = 200
 MAX_FILE_BYTES = 5 * 2**20
 # Visitors' files are removed after an hour.
@@ -55,12 +57,16 @@ def build_page(demo: Demo) -> gr.Blocks:
                 [(bundled, BUNDLED), ("your own passages", OWN)], value=BUNDLED, label="Search in"
             )
             other = gr.Radio(demo.others, value=BM25, label="Compare with", visible=len(demo.others) > 1)
+            blind = gr.Checkbox(label="vote blindly: which order is better?", min_width=160)
         with gr.Group(visible=False) as own:
             pasted = gr.Textbox(label=f"Passages, one a line (at most {MAX_PASSAGES:,})", lines=5)
             upload = gr.File(
                 label="or a file of at most 5 MB: .txt (one a line), .jsonl (BEIR), .tsv (id, text)",
                 height=130,
             )
+        ballot, votes = gr.State(), gr.State([])
+        with gr.Row(visible=False) as booth:
+            choices = {better: gr.Button(text) for better, text in VOTES.items()}
         results = gr.HTML(demo.opening, padding=False)
         source.change(
             lambda chosen: gr.update(visible=chosen == OWN),
@@ -69,10 +75,29 @@ def build_page(demo: Demo) -> gr.Blocks:
             queue=False,
             api_visibility="private",
         )
-        for asked in (query.submit, examples.load_input_event.then, other.input):
+
+        def search(
+            query: str | None, source: str, pasted: str | None, upload: str | None, other: str, blind: bool
+        ) -> tuple[str, Ballot | None, gr.Row]:
+            fields = query, source, pasted, upload, other
+            shown, ballot = demo.blind_page(*fields) if blind else (demo.page(*fields), None)
+            return shown, ballot, gr.Row(visible=ballot is not None)
+
+        for asked in (query.submit, examples.load_input_event.then, other.input, blind.input):
             asked(
-                demo.page, [query, source, pasted, upload, other], results, js=WRITE_ADDRESS,
+                search, [query, source, pasted, upload, other, blind], [results, ballot, booth], js=WRITE_ADDRESS,
                 api_visibility="private", concurrency_id="searches", concurrency_limit=2,
+            )  # fmt: skip
+        for better, button in choices.items():
+
+            def vote(
+                ballot: Ballot, votes: list[Vote], other: str, better: Better = better
+            ) -> tuple[str, list[Vote], gr.Row]:
+                return *demo.voted_page(ballot, better, votes, other), gr.Row(visible=False)
+
+            button.click(
+                vote, [ballot, votes, other], [results, votes, booth], api_visibility="private",
+                concurrency_id="searches", concurrency_limit=2,
             )  # fmt: skip
         page.load(
             demo.linked_page, None, [query, results], show_progress="hidden", api_visibility="private",

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TypedDict
 
 import gradio as gr
+from blind_vote import NUM_SHOWN, Ballot, Better, Order, Vote
 from loading import CHECKPOINT, DATASET, SECOND_CHECKPOINT, Checkpoint, is_zero_gpu, load_checkpoint
 from passages import (
     InputError,
@@ -15,7 +16,7 @@ from passages import (
     uploaded_passages,
 )
 from reranking import Collection, Reranking, reordered, rerank
-from results_html import BM25, NUM_SHOWN, NearestWords, problem_html, results_html
+from results_html import BM25, NearestWords, blind_html, problem_html, results_html, voted_html
 
 # Which of them are answered: tests/spaces_demo/test_space_examples.py.
 EXAMPLES = [
@@ -78,11 +79,30 @@ class Demo:
     ) -> str:
         """The results as HTML; what is wrong with the input, in their place. An untouched field is None."""
         try:
-            collection = self.bundled if source == BUNDLED else own_collection(pasted or "", upload)
-            reranking = self._search(query or "", collection)
-            return results_html(reranking, self._second(other, reranking), self._nearest(reranking))
+            return self._results(self._asked(query, source, pasted, upload), other)
         except InputError as error:
             return problem_html(str(error))
+
+    def blind_page(
+        self, query: str | None, source: str, pasted: str | None, upload: str | None, other: str
+    ) -> tuple[str, Ballot | None]:
+        """As `page`, but which order is whose is not told before the vote; no ballot where the input is wrong."""
+        try:
+            reranking = self._asked(query, source, pasted, upload)
+        except InputError as error:
+            return problem_html(str(error)), None
+        second = self._second(other, reranking)
+        beside = second[1].passages if second else reranking.in_bm25_order()
+        orders = Order(self.model_name, reranking.passages[:NUM_SHOWN]), Order(other, beside[:NUM_SHOWN])
+        ballot = Ballot.of(reranking, *orders)
+        return blind_html(ballot), ballot
+
+    def voted_page(
+        self, ballot: Ballot, better: Better, votes: list[Vote], other: str
+    ) -> tuple[str, list[Vote]]:
+        """The results, now with names, and all votes with this one."""
+        votes = [*votes, ballot.vote(better)]
+        return voted_html(ballot, better, votes) + self._results(ballot.reranking, other), votes
 
     def linked_page(self, request: gr.Request) -> tuple[str | Skipped, str | Skipped]:
         """The query that the page's address asks for (`?q=`), and its results."""
@@ -123,6 +143,13 @@ class Demo:
             )
             for entry in ranked
         ]
+
+    def _asked(self, query: str | None, source: str, pasted: str | None, upload: str | None) -> Reranking:
+        collection = self.bundled if source == BUNDLED else own_collection(pasted or "", upload)
+        return self._search(query or "", collection)
+
+    def _results(self, reranking: Reranking, other: str) -> str:
+        return results_html(reranking, self._second(other, reranking), self._nearest(reranking))
 
     def _second(self, other: str, reranking: Reranking) -> tuple[str, Reranking] | None:
         """The same candidates in the order of the checkpoint of this name; None for BM25."""

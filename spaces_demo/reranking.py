@@ -144,6 +144,11 @@ class Reranking:
     passages: tuple[RankedPassage, ...]
     seconds: dict[str, float]
 
+    def in_bm25_order(self) -> list[RankedPassage]:
+        """The candidates that share a word with the query."""
+        ranked = {passage.bm25_rank: passage for passage in self.passages if passage.bm25_rank}
+        return [ranked[rank] for rank in sorted(ranked)]
+
 
 def rerank(query: str, collection: Collection, scorer: Scorer) -> Reranking:
     """Find candidates and put them in TWOLAR's order.

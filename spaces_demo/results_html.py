@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
+from blind_vote import NUM_SHOWN, Ballot, Better, Vote, as_link
 from first_stage import stem_of, stems_of
 from late_interaction import WORD, Nearest
 from reranking import RankedPassage, Reranking
 
 BM25 = "BM25"
-NUM_SHOWN = 10
 EXCERPT_CHARACTERS = 240
 # Index of a passage → its words nearest to the query's.
 NearestWords = Mapping[int, Sequence[Nearest]]
@@ -31,10 +31,34 @@ def results_html(
         name, other = second[0], _items(second[1].passages, stems)
     return (
         f'<div class="results">{_summary(reranking, second)}{_legend(reranking, any(nearest.values()))}'
-        f'<label class="show-other"><input type="checkbox"> show the order of {escape(name)} instead</label>'
-        f'<div class="stages">{_column("reranked", "TWOLAR’s order", _items(reranking.passages, stems, nearest))}'
-        f"{_column('other', f'{name}’s order', other)}</div></div>"
+        + _columns("TWOLAR", _items(reranking.passages, stems, nearest), name, other)
+        + "</div>"
     )
+
+
+def blind_html(ballot: Ballot) -> str:
+    """The two orders, and nothing that tells whose they are."""
+    stems = frozenset(stems_of(ballot.reranking.query))
+    left, right = (
+        [_item(ranked, place, "", "", stems) for place, ranked in enumerate(order.passages, start=1)]
+        for order in (ballot.left, ballot.right)
+    )
+    collection = ballot.reranking.collection
+    return (
+        f'<div class="results"><p class="summary" role="status">Which order answers better? Two systems, the same '
+        f"{len(ballot.reranking.passages)} candidates of <strong>{escape(collection.name)}</strong>. "
+        f"Votes stay in this page.</p>{_columns('A', left, 'B', right)}</div>"
+    )
+
+
+def voted_html(ballot: Ballot, better: Better, votes: Sequence[Vote]) -> str:
+    """What was chosen, to stand above the results, and all votes so far as a file."""
+    chosen = ballot.chosen(better)
+    words = f"You chose <strong>{escape(chosen)}</strong>’s order" if chosen else "You found both alike"
+    link = (
+        f'<a download="votes.parquet" href="{as_link(votes)}">Download your votes (Parquet, {len(votes)})</a>'
+    )
+    return f'<p class="summary" role="status">{words}. {link}</p>'
 
 
 def problem_html(message: str) -> str:
@@ -61,6 +85,15 @@ def title_of(docid: str, title: str) -> str:
 
 def _words(text: str) -> list[str]:
     return WORD.findall(text)
+
+
+def _columns(one: str, items: Sequence[str], other: str, others: Sequence[str]) -> str:
+    """The first order and the other, of which a phone shows one."""
+    return (
+        f'<label class="show-other"><input type="checkbox"> show the order of {escape(other)} instead</label>'
+        f'<div class="stages">{_column("reranked", f"{one}’s order", items)}'
+        f"{_column('other', f'{other}’s order', others)}</div>"
+    )
 
 
 def _column(css_class: str, heading: str, items: Sequence[str]) -> str:
@@ -103,10 +136,9 @@ def _items(
 
 
 def _bm25_items(reranking: Reranking, stems: frozenset[str]) -> list[str]:
-    matched = {ranked.bm25_rank: ranked for ranked in reranking.passages if ranked.bm25_rank}
     return [
-        _item(matched[rank], rank, f'<span class="place">TWOLAR {matched[rank].rank}</span>', "", stems)
-        for rank in sorted(matched)[:NUM_SHOWN]
+        _item(ranked, ranked.bm25_rank or 0, f'<span class="place">TWOLAR {ranked.rank}</span>', "", stems)
+        for ranked in reranking.in_bm25_order()[:NUM_SHOWN]
     ]
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,9 +23,12 @@ SECTIONS = dict(
     section.split("\n", 1) for section in (ROOT / "serving/OTHER_LIBRARIES.md").read_text().split("\n## ")[1:]
 )
 
-REQUIREMENTS = ROOT / "tests/serving/requirements-http-clients.txt"
-# (client, snippet) of those that ask over HTTP
-CLIENTS = re.findall(r"### (.*?)\n.*?```python\n(.*?)```", SECTIONS["Over HTTP"], re.DOTALL)
+EXPORT = "An export, without our code"
+# (client, snippet) of those that ask over HTTP, and of those that open an export
+CLIENTS, ENGINES = (
+    re.findall(r"### ([^\n]*)\n[^#]*?```python\n(.*?)```", SECTIONS[section], re.DOTALL)
+    for section in ("Over HTTP", EXPORT)
+)
 FROM_0_TO_1 = "LlamaIndex, by TEI's shape"  # it does not ask for raw scores
 
 
@@ -112,23 +116,62 @@ def test_curl_gets_the_order_and_scores_of_the_checkpoint(service, workplace, ra
     )
 
 
-@pytest.fixture(scope="module")
-def empty_environment(tmp_path_factory):
-    """A Python with the clients alone: no TWOLAR, no torch."""
-    folder = tmp_path_factory.mktemp("clients")
+def environment_of(requirements, folder):
+    """A Python with what `requirements` names alone: no TWOLAR."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [folder / "bin/pip", "install", "--quiet", "--requirement", REQUIREMENTS]
+    install = [
+        folder / "bin/pip",
+        "install",
+        "--quiet",
+        "--requirement",
+        ROOT / "tests/serving" / requirements,
+    ]
     if subprocess.run(install, capture_output=True).returncode:
-        pytest.skip(f"{REQUIREMENTS.name} cannot be installed from here")
+        pytest.skip(f"{requirements} cannot be installed from here")
     return folder / "bin/python"
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory):
+    return environment_of("requirements-http-clients.txt", tmp_path_factory.mktemp("clients"))
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory):
+    return environment_of("requirements-export-engines.txt", tmp_path_factory.mktemp("engines"))
+
+
+@pytest.fixture(scope="module")
+def exported(workplace):
+    """Run the section's own command beside the checkpoint."""
+    (command,) = snippets(EXPORT, "bash")
+    run(["bash", "-c", command.replace("python", sys.executable, 1)], workplace)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS, ids=[title for title, _ in CLIENTS])
-def test_a_client_without_our_code_gets_the_order_and_scores(
-    client, empty_environment, service, workplace, ranked
-):
+def test_a_client_without_our_code_gets_the_order_and_scores(client, clients, service, workplace, ranked):
     title, snippet = client
     if title == FROM_0_TO_1:
         ranked = [{**entry, "score": 1 / (1 + math.exp(-entry["score"]))} for entry in ranked]
-    assert_printed(run([empty_environment, "-c", snippet], workplace), ranked)
+    assert_printed(run([clients, "-c", snippet], workplace), ranked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES, ids=[title for title, _ in ENGINES])
+def test_an_engine_without_our_code_opens_an_export(engine, engines, exported, workplace, ranked):
+    assert_printed(run([engines, "-c", engine[1]], workplace), ranked)
+
+
+@pytest.mark.slow
+def test_transformers_js_opens_an_export(exported, workplace, ranked):
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "@huggingface/transformers@4.3.1"]
+    # Its runtime for CPUs comes along; what its script would fetch is CUDA's.
+    environment = os.environ | {"ONNXRUNTIME_NODE_INSTALL": "skip"}
+    if subprocess.run(install, cwd=workplace, env=environment, capture_output=True).returncode:
+        pytest.skip("transformers.js cannot be installed from here")
+    (snippet,) = snippets(EXPORT, "js")
+    (workplace / "rank.mjs").write_text(snippet)
+    assert_printed(run(["node", "rank.mjs"], workplace), ranked)

@@ -1,5 +1,6 @@
 """The page as a visitor uses it, in headless Chromium (`apt install chromium`)."""
 
+import pyarrow.parquet
 import pytest
 from gradio_client import Client
 
@@ -67,6 +68,29 @@ def test_a_second_checkpoint_can_be_seen_beside(page, second_checkpoint):
     page.get_by_label(str(second_checkpoint)).check()
     page.get_by_role("heading", name=f"{second_checkpoint}’s order").wait_for()
     assert titles(page, "reranked") == titles(page, "other")
+
+
+def test_a_blind_vote_names_the_systems_afterwards_and_is_taken_home_as_parquet(page, checkpoint, tmp_path):
+    page.get_by_label("vote blindly").check()
+    page.get_by_role("heading", name="A’s order").wait_for()
+    sides = [titles(page, "reranked"), titles(page, "other")]
+    told = page.locator(".results").inner_text()
+    assert "BM25" not in told and "TWOLAR" not in told and page.locator(".results .bar").count() == 0
+    page.get_by_role("button", name="B is better").click()
+    page.get_by_text("You chose").wait_for()
+    ask(page, "rings of ice")
+    page.get_by_role("button", name="both alike").click()
+    page.get_by_text("You found both alike").wait_for()
+    page.get_by_role("heading", name="TWOLAR’s order").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download your votes (Parquet, 2)").click()
+    download.value.save_as(tmp_path / "votes.parquet")
+    first, second = pyarrow.parquet.read_table(tmp_path / "votes.parquet").to_pylist()
+    assert {first["left"], first["right"]} == {str(checkpoint), "BM25"}
+    assert [first["left_docids"], first["right_docids"]] == sides
+    assert (first["query"], first["better"], second["query"], second["better"]) == (
+        "red planet", "right", "rings of ice", "tie"
+    )  # fmt: skip
 
 
 def test_an_uploaded_long_passage_opens_and_its_markup_is_text(page):
