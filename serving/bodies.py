@@ -24,11 +24,12 @@ class BodyLimits:
 
 
 class Refused(Exception):
-    """Why a body is not read, as its answer says it."""
+    """Why a body is not read, as its answer says it. Who sent half a body in time has its connection closed."""
 
     def __init__(self, code: int, detail: str) -> None:
         super().__init__(detail)
-        self.answer = JSONResponse({"detail": detail}, code, {"Retry-After": "5"} if code == 503 else None)
+        headers = {408: {"Connection": "close"}, 503: {"Retry-After": "5"}}
+        self.answer = JSONResponse({"detail": detail}, code, headers.get(code))
 
 
 class Bodies:

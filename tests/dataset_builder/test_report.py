@@ -207,18 +207,18 @@ def test_an_imported_dataset_has_a_report(planets, tmp_path):
     assert [each["docid"] for each in opened["block-0"]["7"]["passages"]] == ["sun", "mars"]
 
 
-def test_what_the_embedded_writer_of_queries_was_asked_is_said(tmp_path):
+def test_what_the_writer_of_queries_was_asked_is_said(tmp_path):
     writer = {
         "query_types": ["cropped=1", "llm_query=1"],
         "num_queries": 2,
-        "query_writer": "openai:SmolLM2-135M-Instruct",
+        "query_writer": "openai:gpt-4o-mini",
     }
     pools = [pool(0), pool(0, query_type="llm_query")]
     folder, _ = begin_folder(tmp_path / "out", pools, teacher="rank-fusion", **writer)
     with AnswerCache(folder.answers) as answers:
-        answers.put("key", "SmolLM2-135M-Instruct", ChatAnswer("which planet is red?", prompt_tokens=90_000))
+        answers.put("key", "gpt-4o-mini", ChatAnswer("which planet is red?", prompt_tokens=90_000))
     text, _ = page_of(folder)
-    assert "openai:SmolLM2-135M-Instruct: 1 answers, 0.09M tokens" in text
+    assert "openai:gpt-4o-mini: 1 answers, 0.09M tokens, $0.01" in text
     assert "llm_query 1" in text
 
 

@@ -193,6 +193,7 @@ for example in teacher.label(make_pool(number, 30) for number in range(60)):
 """
 
 
+@pytest.mark.slow
 def test_a_kill_repays_at_most_the_calls_in_flight_and_changes_no_byte(tmp_path, request):
     def run(folder, url, kill_after=None):
         code = RUN.format(here=str(request.path.parent), folder=str(tmp_path / folder), url=url)
