@@ -1,8 +1,8 @@
 """Passages that MiniLM encodes in a CPU-second, and whether they are found: `python -m benchmarks.encoding --help`.
 
-sentence-transformers' own `encode`, the encoder of builds, and the same with int8 products and in bf16, taking turns on one thread
-over docstrings of the standard library. Overlap: of the 30 passages nearest to each judged question, the share that
-sentence-transformers' vectors find too.
+sentence-transformers' own `encode`, the encoder of builds, and the same with int8 products and in bf16, taking turns on
+one thread over docstrings of the standard library. Overlap: of the 30 passages nearest to each judged question, the
+share that sentence-transformers' vectors find too.
 """
 
 import argparse
@@ -60,15 +60,13 @@ def _ways(sample: Sequence[str]) -> dict[str, Encode]:
     library = SentenceTransformer(model_path(PACKAGED_MINILM), device="cpu")
     quantized = CosineEncoder(PACKAGED_MINILM)
     quantize_linears(quantized.model[0].auto_model.encoder, lambda: quantized.model.encode(list(sample)))
-    half = CosineEncoder(PACKAGED_MINILM)
-    half.model.bfloat16()
     return {
         "sentence-transformers, batches of 32": lambda texts: library.encode(
             list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
         ),
         "of builds": CosineEncoder(PACKAGED_MINILM).passages,
         "of builds, int8": quantized.passages,
-        "of builds, bf16": half.passages,
+        "of builds, bf16": CosineEncoder(PACKAGED_MINILM, "bfloat16").passages,
     }
 
 

@@ -17,7 +17,7 @@ OF_WEIGHTS = "sentence-transformers"  # which a T5's export has not
 ONNX, ONNX_INT8 = "onnx/model.onnx", "onnx/model_quantized.onnx"
 
 
-def ours(folder: str, threads: int, int8: bool = False) -> Scorer:
+def ours(folder: str, threads: int, kind: str = "") -> Scorer:
     """TWOLAR's own scoring."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     import torch
@@ -26,8 +26,10 @@ def ours(folder: str, threads: int, int8: bool = False) -> Scorer:
 
     torch.set_num_threads(threads)
     model = load_reranker(folder)
-    if int8:
+    if kind == "int8":
         model.quantize("int8")
+    elif kind == "bf16":
+        model.bfloat16()
     return lambda pairs: model.score([(query, passage) for query, passage in pairs])
 
 
@@ -68,7 +70,8 @@ WAYS: dict[str, Callable[[str, int], Scorer]] = {
     "fastembed, onnx": fastembed,
     "fastembed, onnx int8": lambda folder, threads: fastembed(folder, threads, ONNX_INT8),
     "ours, fp32": ours,
-    "ours, int8": lambda folder, threads: ours(folder, threads, int8=True),
+    "ours, int8": lambda folder, threads: ours(folder, threads, "int8"),
+    "ours, bf16": lambda folder, threads: ours(folder, threads, "bf16"),
 }
 
 

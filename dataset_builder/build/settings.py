@@ -52,8 +52,9 @@ class BuildSettings:
     so large a part in common with those of one above it (Jaccard); 1 keeps all. `test_fraction`: share of the source
     passages whose queries form the test split; a query without a source passage stands for one. `bm25_index` to
     `encoder_index`: an index with the corpus's ids, a folder or a name of Pyserini's; by default one is built.
-    `encoder`, `splade` to `doct5query`: Hub names or folders of models. `query_writer`: the language model of
-    `llm_query`, named as a teacher is, and `query_prompt` a file with its instruction and examples.
+    `encoder`, `splade` to `doct5query`: Hub names or folders of models; `encoder_dtype`, of what encodes passages.
+    `query_writer`: the language model of `llm_query`, named as a teacher is, and `query_prompt` a file with its
+    instruction and examples.
     `consistency_retriever`: a written query is kept only where this method finds the passage it was written for among
     its first `consistency_depth`; "" keeps all. `ensemble`: the members of an ensemble, each `TEACHER=WEIGHT`.
     `faiss_index`: `flat`, `hnsw`, `ivf` or `ivf_pq`. `exclude_queries`: files of evaluation queries; `exclude_sources`:
@@ -90,6 +91,7 @@ class BuildSettings:
     dragon_query: str = ""
     monot5: str = ""
     doct5query: str = ""
+    encoder_dtype: str = ""
     query_writer: str = ""
     query_prompt: str = ""
     consistency_retriever: str = ""
@@ -129,11 +131,16 @@ class BuildSettings:
         if self.pool not in (SPLIT, UNION):
             raise InputError(f"--pool is {self.pool!r}; give {SPLIT} or {UNION}")
         self._check_pools()
-        if self.faiss_index not in INDEX_KINDS:
-            raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
+        self._check_indexes()
         if not 0 <= self.test_fraction < 1:
             raise InputError(f"--test_fraction is {self.test_fraction}; it must lie in [0, 1)")
         self._check_sampling()
+
+    def _check_indexes(self) -> None:
+        if self.faiss_index not in INDEX_KINDS:
+            raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
+        if self.encoder_dtype not in ("", "float32", "bfloat16"):
+            raise InputError(f"--encoder_dtype is {self.encoder_dtype!r}; give float32 or bfloat16")
 
     def _check_pools(self) -> None:
         if not 0 <= self.pool_head <= self.num_passages:

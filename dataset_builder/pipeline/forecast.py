@@ -23,6 +23,7 @@ from dataset_builder.pools.methods import (
     free_models,
     index_path,
     indexes_of_methods,
+    splade_of,
 )
 from dataset_builder.queries.doc2query import DocT5Query
 from dataset_builder.ranking_example import RankingExample, RetrievedPassage
@@ -39,7 +40,6 @@ from retrieval.passage_store import PassageStore
 from retrieval.records import Passage, Query
 from retrieval.retrievers.faiss_index import GB, require_room, room_needed
 from retrieval.retrievers.reranked import RERANK_DEPTH, MonoT5
-from retrieval.retrievers.splade import splade_encoder
 
 # Passages that are looked at, and about how many seconds each model may work on them.
 SAMPLE, SECONDS = 510, 2.0
@@ -144,7 +144,7 @@ class Forecast:
     def _encoded(self, index: str) -> Expected:
         texts, number = [passage.contents for passage in self._sample], self._num_passages
         if index == SPLADE:
-            encode = splade_encoder(self._settings.splade).passages
+            encode = splade_of(self._settings).passages
             speed = rate(encode, texts)
             impacts = number * encode(texts[:8]).nnz / len(texts[:8])
             disk = impacts * (SHARD_BYTES_AN_IMPACT + BYTES_AN_IMPACT)

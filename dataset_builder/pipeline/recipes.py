@@ -58,6 +58,8 @@ def _index(index: str, settings: BuildSettings, store: Recipe, contents: Content
     if index == LUCENE:
         return Recipe(index, inputs | {"language": settings.language})
     inputs["encoder"] = content_of_model(encoders_of_methods(settings)[index], contents)
+    if settings.encoder_dtype:
+        inputs["dtype"] = settings.encoder_dtype
     return Recipe(index, inputs if index == SPLADE else inputs | {"faiss": settings.faiss_index})
 
 

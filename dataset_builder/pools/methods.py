@@ -25,7 +25,13 @@ from retrieval.retrievers.dense import (
 from retrieval.retrievers.lucene import BM25, BM25RM3, build_lucene_index
 from retrieval.retrievers.ready_index import Rows, ready_faiss, ready_lucene
 from retrieval.retrievers.reranked import BM25Reranked, MonoT5, PairScorer
-from retrieval.retrievers.splade import Splade, build_impact_index, splade_encoder, splade_shards
+from retrieval.retrievers.splade import (
+    Splade,
+    SpladeEncoder,
+    build_impact_index,
+    splade_encoder,
+    splade_shards,
+)
 
 LUCENE, SPLADE, DRAGON, MINILM = "lucene", "splade", "dragon", "minilm"
 # The settings that name an index which is there already, in place of one that a build makes.
@@ -124,7 +130,7 @@ def encode_share(
     """
     passages = PassageStore(folder.passages)
     if index == SPLADE:
-        splade_shards(passages, splade_encoder(settings.splade), path).encode_missing(rank, world_size)
+        splade_shards(passages, splade_of(settings), path).encode_missing(rank, world_size)
     else:
         shards = dense_shards(passages, encoder_of(index, settings), path, settings.faiss_index)
         shards.encode_missing(rank, world_size)
@@ -137,7 +143,7 @@ def build_index(index: str, folder: BuildFolder, settings: BuildSettings, path: 
         progress = tqdm(passages, total=len(passages), desc="indexing with Lucene", unit="passage")
         build_lucene_index(progress, path, settings.language)
     elif index == SPLADE:
-        build_impact_index(passages, splade_encoder(settings.splade), path)
+        build_impact_index(passages, splade_of(settings), path)
     else:
         build_faiss_index(passages, encoder_of(index, settings), path, settings.faiss_index)
 
@@ -221,7 +227,7 @@ class Indexes:
     @property
     def splade(self) -> Splade:
         """SPLADE over its impacts."""
-        return Splade(self.at(SPLADE)[0], splade_encoder(self._settings.splade))
+        return Splade(self.at(SPLADE)[0], splade_of(self._settings))
 
     def dense(self, name: str) -> DenseRetriever:
         """The Faiss index called `name` and its encoder."""
@@ -236,5 +242,10 @@ class Indexes:
 def encoder_of(index: str, settings: BuildSettings) -> Encoder:
     """The bi-encoder of the Faiss index of this name, loaded once."""
     if index == DRAGON:
-        return dragon_encoder(settings.dragon_context, settings.dragon_query)
-    return cosine_encoder(settings.encoder)
+        return dragon_encoder(settings.dragon_context, settings.dragon_query, settings.encoder_dtype)
+    return cosine_encoder(settings.encoder, settings.encoder_dtype)
+
+
+def splade_of(settings: BuildSettings) -> SpladeEncoder:
+    """SPLADE, loaded once."""
+    return splade_encoder(settings.splade, settings.encoder_dtype)

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from retrieval.batches import batched
-from retrieval.device import best_device, best_dtype
+from retrieval.device import best_device, dtype_of
 from retrieval.model_files import model_path
 from retrieval.passage_store import PassageStore
 from retrieval.records import Hit, Passage
@@ -42,9 +42,10 @@ class Encoder(Protocol):
 
 
 class CosineEncoder:
-    """One `model` of sentence-transformers for queries and passages, its vectors normalised."""
+    """One `model` of sentence-transformers for queries and passages, its vectors normalised. `dtype`: by default the
+    library's."""
 
-    def __init__(self, name_or_path: str) -> None:
+    def __init__(self, name_or_path: str, dtype: str = "") -> None:
         # Imported where it is needed: it takes seconds, and most commands do without.
         from sentence_transformers import SentenceTransformer
 
@@ -54,6 +55,8 @@ class CosineEncoder:
         # Without a GPU of CUDA's, the library looks for others.
         own = str(device) if device.type == "cuda" else None
         self.model = SentenceTransformer(model_path(name_or_path), device=own)
+        if dtype:
+            self.model.to(dtype_of(dtype))
         self._batches = TextBatches(self.model.tokenizer, self.model.max_seq_length, self.model.device)
         self._is_bert = can_be_packed(self.model[0].auto_model)
 
@@ -90,12 +93,12 @@ class DragonEncoder:
     arXiv 2302.07452; both models share a tokenizer.
     """
 
-    def __init__(self, context_encoder: str, query_encoder: str) -> None:
+    def __init__(self, context_encoder: str, query_encoder: str, dtype: str = "") -> None:
         from transformers import AutoModel, AutoTokenizer
 
         self._tokenizer = AutoTokenizer.from_pretrained(context_encoder)
         self._context, self._query = (
-            AutoModel.from_pretrained(name, dtype=best_dtype()).to(best_device()).eval()
+            AutoModel.from_pretrained(name, dtype=dtype_of(dtype)).to(best_device()).eval()
             for name in (context_encoder, query_encoder)
         )
         self._batches = TextBatches(self._tokenizer, MAX_LENGTH, best_device())
@@ -119,15 +122,15 @@ class DragonEncoder:
 
 
 @functools.cache
-def cosine_encoder(name_or_path: str) -> CosineEncoder:
+def cosine_encoder(name_or_path: str, dtype: str = "") -> CosineEncoder:
     """A bi-encoder by Hub name or path; `all-MiniLM-L6-v2` comes with its PyPI package, no hub needed."""
-    return CosineEncoder(name_or_path)
+    return CosineEncoder(name_or_path, dtype)
 
 
 @functools.cache
-def dragon_encoder(context_encoder: str, query_encoder: str) -> DragonEncoder:
+def dragon_encoder(context_encoder: str, query_encoder: str, dtype: str = "") -> DragonEncoder:
     """DRAGON's two models, loaded once."""
-    return DragonEncoder(context_encoder, query_encoder)
+    return DragonEncoder(context_encoder, query_encoder, dtype)
 
 
 def dense_shards(

@@ -15,7 +15,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from retrieval.device import best_device, best_dtype
+from retrieval.device import best_device, dtype_of
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
 from retrieval.records import Hit
@@ -43,11 +43,11 @@ CSR: VectorFormat[sparse.csr_matrix] = VectorFormat(
 class SpladeEncoder:
     """Encodes texts with any masked language model trained as SPLADE."""
 
-    def __init__(self, name_or_path: str) -> None:
+    def __init__(self, name_or_path: str, dtype: str = "") -> None:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
         self._tokenizer = AutoTokenizer.from_pretrained(name_or_path)
-        model = AutoModelForMaskedLM.from_pretrained(name_or_path, dtype=best_dtype())
+        model = AutoModelForMaskedLM.from_pretrained(name_or_path, dtype=dtype_of(dtype))
         self._model = model.to(best_device()).eval()
         self._to_vocabulary = _cut_off_vocabulary(self._model, name_or_path)
         ids = range(len(self._tokenizer))
@@ -118,9 +118,9 @@ def _cut_off_vocabulary(model: "PreTrainedModel", name: str) -> nn.Module:
 
 
 @functools.cache
-def splade_encoder(name_or_path: str) -> SpladeEncoder:
+def splade_encoder(name_or_path: str, dtype: str = "") -> SpladeEncoder:
     """The model, loaded once."""
-    return SpladeEncoder(name_or_path)
+    return SpladeEncoder(name_or_path, dtype)
 
 
 def splade_shards(

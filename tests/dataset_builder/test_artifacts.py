@@ -58,7 +58,7 @@ def settings_over(corpus):
 @pytest.fixture
 def encoder(monkeypatch):
     counting = CountingEncoder()
-    monkeypatch.setattr(methods, "cosine_encoder", lambda name: counting)
+    monkeypatch.setattr(methods, "cosine_encoder", lambda *_: counting)
     monkeypatch.setattr(methods, "free_models", lambda: None)
     return counting
 
@@ -130,6 +130,9 @@ def test_builds_that_share_a_corpus_encode_it_once(planets, encoder, tmp_path, m
     build_with("fifth", corpus=str(moved))
     parts = Counter(each.key.split("-")[0] for each in Artifacts(Path(execution.artifacts)).listed())
     assert parts == {"passages": 2, "minilm": 3, "queries": 4}
+    plan()
+    build_with("in-bf16", corpus=str(moved), encoder_dtype="bfloat16")
+    assert plan()[1] == "index minilm: to make, 10 passages to encode"
 
 
 def test_tasks_share_out_the_encoding_and_encode_each_shard_once(planets, encoder, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ ACCESS = TeacherAccess("http://127.0.0.1:9/v1", prompt_price=1.0, completion_pri
 @pytest.fixture
 def encoder(monkeypatch):
     counting = CountingEncoder()
-    monkeypatch.setattr(methods, "cosine_encoder", lambda name: counting)
+    monkeypatch.setattr(methods, "cosine_encoder", lambda *_: counting)
     monkeypatch.setattr("dataset_builder.pipeline.forecast.free_models", lambda: None)
     monkeypatch.setattr("dataset_builder.pools.filling.free_models", lambda: None)
     return counting

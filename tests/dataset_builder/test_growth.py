@@ -21,7 +21,7 @@ from tests.teachers.llm_stand_in import StandIn
 @pytest.fixture
 def encoder(monkeypatch):
     counting = CountingEncoder()
-    monkeypatch.setattr(methods, "cosine_encoder", lambda name: counting)
+    monkeypatch.setattr(methods, "cosine_encoder", lambda *_: counting)
     monkeypatch.setattr("dataset_builder.pools.filling.free_models", lambda: None)
     return counting
 

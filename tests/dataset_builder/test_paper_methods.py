@@ -14,7 +14,7 @@ from dataset_builder.queries.sampler import QuerySampler
 from modeling_twolar import TwolarForReranking
 from retrieval.errors import InputError
 from retrieval.retrievers import splade
-from retrieval.retrievers.dense import DenseRetriever, DragonEncoder, build_faiss_index
+from retrieval.retrievers.dense import CosineEncoder, DenseRetriever, DragonEncoder, build_faiss_index
 from retrieval.retrievers.lucene import BM25, build_lucene_index
 from retrieval.retrievers.reranked import BM25Reranked, MonoT5
 from retrieval.retrievers.splade import Splade, SpladeEncoder, build_impact_index
@@ -55,6 +55,21 @@ def test_splade_scores_are_inner_products_of_the_impacts(store, paper_models, tm
         }
         assert [hit.score for hit in hits] == sorted(products.values(), reverse=True)[:5]
         assert all(hit.score == products[hit.docid] for hit in hits)
+
+
+def test_encoders_in_bf16_give_nearly_the_vectors_of_fp32(paper_models):
+    texts = [text for _, text in PLANETS]
+    dragon = paper_models["dragon_context"], paper_models["dragon_query"]
+    for encoder in (
+        lambda dtype: SpladeEncoder(paper_models["splade"], dtype).weights(texts).numpy(),
+        lambda dtype: DragonEncoder(*dragon, dtype).passages(texts),
+        lambda dtype: CosineEncoder("all-MiniLM-L6-v2", dtype).passages(texts),
+    ):
+        exact, rounded = encoder("float32"), encoder("bfloat16")
+        assert rounded.dtype == np.float32
+        lengths = np.linalg.norm(rounded, axis=1) * np.linalg.norm(exact, axis=1)
+        assert (np.einsum("nd,nd->n", rounded, exact) / lengths).min() > 0.99
+        assert not np.array_equal(rounded, exact)
 
 
 def brute_force(store, paper_models, query):
@@ -161,6 +176,7 @@ def test_the_paper_profile_builds_with_all_its_methods(planets, paper_models, tm
         (("--query_types", "hand"), "query type 'hand' is not known"),
         (("--exclude_queries", "missing.tsv"), "missing.tsv does not exist"),
         (("--faiss_index", "pq"), "--faiss_index is 'pq'"),
+        (("--encoder_dtype", "int8"), "--encoder_dtype is 'int8'; give float32 or bfloat16"),
     ],
 )
 def test_methods_that_cannot_work_are_refused_before_the_build(planets, tmp_path, flags, message):
