@@ -22,7 +22,7 @@ def declared_length(
     return min((length for length in lengths if length and 0 < length < UNLIMITED), default=None)
 
 
-def first_position(model: PreTrainedModel) -> int:
+def first_position(model: nn.Module) -> int:
     """Where the position embeddings begin: RoBERTa and its kin number them from the one after their padding's."""
     for part in model.modules():
         padding, table = getattr(part, "padding_idx", None), getattr(part, "position_embeddings", None)

@@ -49,7 +49,7 @@ def can_be_packed(backbone: nn.Module) -> bool:
 def _packed(
     backbone: PreTrainedModel, input_ids: torch.Tensor, real: torch.Tensor, segments: torch.Tensor | None
 ) -> torch.Tensor:
-    positions = real.long().cumsum(dim=1) - 1 + first_position(backbone)
+    positions = real.long().cumsum(dim=1) - 1 + first_position(cast(Any, backbone).embeddings)
     segments = torch.zeros_like(input_ids) if segments is None else segments
     ids, kinds, places = (tensor[real][None] for tensor in (input_ids, segments, positions))
     rows = cast(Any, backbone).embeddings(input_ids=ids, token_type_ids=kinds, position_ids=places)[0]

@@ -190,7 +190,8 @@ def ranking(scores: torch.Tensor, top_k: int | None) -> list[RankedPassage]:
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """`model` without dropout; afterwards each of its parts is as it was, frozen ones too."""
     in_training = [part for part in model.modules() if part.training]
-    model.eval()
+    if in_training:
+        model.eval()
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """`python -m serving` in a process of its own, asked over HTTP."""
 
+import asyncio
 import signal
 import socket
 import time
@@ -142,3 +143,20 @@ def test_an_address_that_is_taken_is_said_in_one_line():
     with bound_socket("127.0.0.1", 0) as taken, pytest.raises(InputError, match="already in use"):
         taken.listen()
         bound_socket("127.0.0.1", taken.getsockname()[1])
+
+
+def test_small_answers_are_not_held_back():
+    async def accepted():
+        found = asyncio.get_running_loop().create_future()
+
+        def take(reader, writer):
+            connection = writer.get_extra_info("socket")
+            found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with bound_socket("127.0.0.1", 0) as holder:
+            async with await asyncio.start_server(take, sock=holder):
+                await asyncio.open_connection(*holder.getsockname())
+                return await found
+
+    assert asyncio.run(accepted())
