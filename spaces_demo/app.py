@@ -57,7 +57,7 @@ def build_page(demo: Demo) -> gr.Blocks:
                 [(bundled, BUNDLED), ("your own passages", OWN)], value=BUNDLED, label="Search in"
             )
             other = gr.Radio(demo.others, value=BM25, label="Compare with", visible=len(demo.others) > 1)
-            blind = gr.Checkbox(label="vote blindly: which order is better?", min_width=160)
+        blind = gr.Checkbox(label="vote blindly: which order is better?")
         with gr.Group(visible=False) as own:
             pasted = gr.Textbox(label=f"Passages, one a line (at most {MAX_PASSAGES:,})", lines=5)
             upload = gr.File(
@@ -66,7 +66,7 @@ def build_page(demo: Demo) -> gr.Blocks:
             )
         ballot, votes = gr.State(), gr.State([])
         with gr.Row(visible=False) as booth:
-            choices = {better: gr.Button(text) for better, text in VOTES.items()}
+            choices = {better: gr.Button(text, min_width=90) for better, text in VOTES.items()}
         results = gr.HTML(demo.opening, padding=False)
         source.change(
             lambda chosen: gr.update(visible=chosen == OWN),

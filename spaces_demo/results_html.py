@@ -43,11 +43,12 @@ def blind_html(ballot: Ballot) -> str:
         [_item(ranked, place, "", "", stems) for place, ranked in enumerate(order.passages, start=1)]
         for order in (ballot.left, ballot.right)
     )
-    collection = ballot.reranking.collection
+    reranking = ballot.reranking
     return (
-        f'<div class="results"><p class="summary" role="status">Which order answers better? Two systems, the same '
-        f"{len(ballot.reranking.passages)} candidates of <strong>{escape(collection.name)}</strong>. "
-        f"Votes stay in this page.</p>{_columns('A', left, 'B', right)}</div>"
+        '<div class="results blind"><p class="summary" role="status">Which order answers better? '
+        f"Two systems, the same {len(reranking.passages)} candidates of "
+        f"<strong>{escape(reranking.collection.name)}</strong>. Votes stay in this page.</p>"
+        f"{_columns('A', left, 'B', right)}</div>"
     )
 
 

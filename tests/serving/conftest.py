@@ -106,3 +106,18 @@ class Served:
         self.client.close()
         self.process.kill()
         self.process.communicate()
+
+
+def environment_of(requirements, folder):
+    """A Python with what `requirements` names alone: no TWOLAR."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    install = [
+        folder / "bin/pip",
+        "install",
+        "--quiet",
+        "--requirement",
+        ROOT / "tests/serving" / requirements,
+    ]
+    if subprocess.run(install, capture_output=True).returncode:
+        pytest.skip(f"{requirements} cannot be installed from here")
+    return folder / "bin/python"

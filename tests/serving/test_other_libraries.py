@@ -14,7 +14,7 @@ import pytest
 
 from modeling_twolar import TwolarForReranking
 from retrieval.model_files import model_path
-from tests.serving.conftest import ROOT, Served
+from tests.serving.conftest import ROOT, Served, environment_of
 
 QUERY = "keep the last n items seen"
 PASSAGES = ["Sort a list in place.", "A deque keeps only its last n items.", "Open a file."]
@@ -114,21 +114,6 @@ def test_curl_gets_the_order_and_scores_of_the_checkpoint(service, workplace, ra
     assert [result["relevance_score"] for result in results] == pytest.approx(
         [entry["score"] for entry in ranked], abs=1e-5
     )
-
-
-def environment_of(requirements, folder):
-    """A Python with what `requirements` names alone: no TWOLAR."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [
-        folder / "bin/pip",
-        "install",
-        "--quiet",
-        "--requirement",
-        ROOT / "tests/serving" / requirements,
-    ]
-    if subprocess.run(install, capture_output=True).returncode:
-        pytest.skip(f"{requirements} cannot be installed from here")
-    return folder / "bin/python"
 
 
 @pytest.fixture(scope="module")
