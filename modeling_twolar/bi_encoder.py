@@ -89,7 +89,7 @@ class BiEncoder(nn.Module):
         real = attention_mask.bool()
         queries = texts_where(real & (token_type_ids == QUERY_SEGMENT), input_ids)
         passages = texts_where(real & (token_type_ids == PASSAGE_SEGMENT), input_ids)
-        if torch.jit.is_tracing():  # to ONNX, whose graph has no rows that depend on what they hold
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():  # no rows that depend on what they hold
             query_vectors = self.encode(backbone, queries, is_query=True)
         else:
             distinct, which = distinct_texts(queries)
@@ -134,8 +134,10 @@ def late_interaction(queries: TextVectors, passages: TextVectors) -> torch.Tenso
 def texts_where(chosen: torch.Tensor, input_ids: torch.Tensor) -> Texts:
     """The chosen tokens of each row, in order, moved to its beginning."""
     lengths, places = chosen.sum(dim=1), torch.arange(chosen.shape[1], device=chosen.device)
+    # A compiled graph's shapes depend on no values.
+    longest = chosen.shape[1] if torch.compiler.is_compiling() else lengths.max().clamp(min=1)
     # Keys that differ: no sort has to be stable.
-    first = (places + (~chosen) * chosen.shape[1]).argsort(dim=1)[:, : lengths.max().clamp(min=1)]
+    first = (places + (~chosen) * chosen.shape[1]).argsort(dim=1)[:, :longest]
     return Texts(input_ids.gather(1, first), places[: first.shape[1]] < lengths[:, None])
 
 

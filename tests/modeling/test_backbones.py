@@ -77,3 +77,12 @@ def test_a_causal_language_model_is_read_at_its_last_token(tmp_path):
     with torch.no_grad():
         logits = whole(input_ids=ids).logits[0, -1]
     torch.testing.assert_close(model.score(PAIRS[:1])[0], logits[true] - logits[false], atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_every_backbone_compiles_as_one_graph(backbone):
+    model = TwolarForReranking.from_backbone(backbone).eval()
+    columns = map(list, zip(*PAIRS, strict=True))
+    batch = model.tokenizer(*columns, truncation="only_second", padding=True, return_tensors="pt")
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(**batch).logits, model(**batch).logits, atol=1e-4, rtol=0)
