@@ -77,6 +77,7 @@ def offline(home, cache):
     }
 
 
+@pytest.mark.slow
 def test_a_collection_by_name_is_read_from_pyserinis_cache(evaluation, home, tmp_path):
     cache, out = tmp_path / "cache", tmp_path / "runs"
     build_index(cache, "msmarco-v1-passage")

@@ -14,11 +14,31 @@ from tests.model_cards.hub_server import serve_hub
 ROOT = Path(__file__).parents[2]
 DATASET, MODEL = "twolar/python-stdlib-reranker", "twolar/minilm-python-stdlib"
 QUESTIONS = {"q1": ("which planet has rings of ice", "saturn"), "q2": ("the smallest planet", "mercury")}
+BUILD = [
+    "dataset_builder", "build", "--profile", "offline", "--corpus", "questions/corpus.jsonl", "--query_types",
+    "cropped", "keywords", "--teacher", "rank-fusion", "--license", "cc0-1.0", "--num_queries", "12",
+    "--num_passages", "5", "--test_fraction", "0.2", "--output_dir", DATASET,
+]  # fmt: skip
 TRAINING = [
-    "--model_name_or_path", "all-MiniLM-L6-v2", "--dataset_name", DATASET, "--output_dir", MODEL,
+    "train_hf", "--model_name_or_path", "all-MiniLM-L6-v2", "--dataset_name", DATASET, "--output_dir", MODEL,
     "--num_passages", "4", "--max_length", "64", "--gradient_accumulation_steps", "2", "--logging_steps", "1",
     "--report_to", "none",
 ]  # fmt: skip
+EVALUATION = [
+    "evaluation", "--collection", "questions", "--top_k", "5", "--output_dir", "runs/quickstart", "--model",
+    f"student={MODEL}",
+]  # fmt: skip
+# Libraries are imported once: that takes longer than all the rest.
+IN_ONE_PROCESS = """
+import json, runpy, sys
+for module, *arguments in json.loads(sys.argv[1]):
+    sys.argv[1:] = arguments
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
 
 
 def run(*arguments, cwd, **environment):
@@ -44,13 +64,8 @@ def quickstart(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quickstart")
     (folder / "spaces_demo").symlink_to(ROOT / "spaces_demo")
     _write_collection(folder / "questions")
-    _succeed(folder, "-m", "dataset_builder", "build", "--profile", "offline", "--corpus",
-             "questions/corpus.jsonl", "--query_types", "cropped", "keywords", "--teacher", "rank-fusion",
-             "--license", "cc0-1.0", "--num_queries", "12", "--num_passages", "5", "--test_fraction", "0.2",
-             "--output_dir", DATASET)  # fmt: skip
-    _succeed(folder, ROOT / "train_hf.py", *TRAINING)
-    _succeed(folder, "-m", "evaluation", "--collection", "questions", "--top_k", "5",
-             "--output_dir", "runs/quickstart", "--model", f"student={MODEL}")  # fmt: skip
+    result = run("-c", IN_ONE_PROCESS, json.dumps([BUILD, TRAINING, EVALUATION]), cwd=folder)
+    assert result.returncode == 0, result.stderr
     return folder
 
 
@@ -75,8 +90,3 @@ def _write_collection(folder):
 
 def _write_lines(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def _succeed(folder, *arguments):
-    result = run(*arguments, cwd=folder)
-    assert result.returncode == 0, result.stderr

@@ -46,6 +46,7 @@ def scored(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_half_of_minilms_layers_learn_from_all_of_them(scored, tmp_path):
     result = run_module(
         "train_hf", "--model_name_or_path", "all-MiniLM-L6-v2", "--num_layers", "3",
