@@ -36,7 +36,8 @@ class TeacherAccess:
     `batch_queued_tokens`: how many tokens may wait in batches at once. `batch_size`: pools that a local model ranks at
     once. `max_cost`: US dollars that the build may pay, over all its tasks and runs. `prompt_price`,
     `completion_price`: US dollars for a million tokens, by default those of `prices.yaml`. `answers`: folder of the
-    paid answers, shared by as many builds as you like; by default the build's own.
+    paid answers, shared by as many builds as you like; by default the build's own. `dry_run`: nobody is asked, so that
+    no key is needed.
     """
 
     base_url: str = ""
@@ -51,6 +52,7 @@ class TeacherAccess:
     prompt_price: float | None = None
     completion_price: float | None = None
     answers: str = ""
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "requests_per_minute", "tokens_per_minute", "batch_queued_tokens", "batch_size",
@@ -131,6 +133,8 @@ def check_language_model(teacher: TeacherName, access: TeacherAccess) -> None:
         embedded_model(teacher.model)
         if teacher.kind == BATCH:
             raise InputError(f"{EMBEDDED} has no batch API; give openai:{teacher.model}")
+    elif access.dry_run:
+        return
     elif teacher.kind == BATCH:
         access.batch_provider(teacher.model).check()
     else:

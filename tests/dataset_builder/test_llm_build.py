@@ -168,6 +168,15 @@ def test_a_union_pool_interleaves_all_methods(corpus, tmp_path):
         assert len(set(docids)) == len(docids) == 5
 
 
+def test_a_dry_run_needs_no_key(corpus, tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for teacher in ("openai:gpt-4o-mini", "batch:gpt-4o-mini"):
+        result = run(command(corpus, tmp_path / teacher, "--teacher", teacher, "--dry_run"))
+        assert result.returncode == 0, result.stderr
+        (cost,) = [line for line in result.stdout.splitlines() if line.startswith(f"{teacher}: ")]
+        assert "calls still to pay" in cost and "about $" in cost
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
