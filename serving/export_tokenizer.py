@@ -2,6 +2,7 @@
 themselves."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,15 @@ def _token_by_token(template: dict[str, Any]) -> dict[str, Any]:
     other names, and puts the unknown token in their place."""
     named = template["special_tokens"]
 
-    def pieces(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {"SpecialToken": {**part["SpecialToken"], "id": token}} if "SpecialToken" in part else part
-            for part in parts
-            for token in (named[part["SpecialToken"]["id"]]["tokens"] if "SpecialToken" in part else [""])
-        ]
+    def pieces(parts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for part in parts:
+            if "SpecialToken" in part:
+                special = part["SpecialToken"]
+                yield from (
+                    {"SpecialToken": {**special, "id": token}} for token in named[special["id"]]["tokens"]
+                )
+            else:
+                yield part
 
     tokens = {
         token: {"id": token, "ids": [number], "tokens": [token]}
@@ -50,8 +54,8 @@ def _token_by_token(template: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         **template,
-        "single": pieces(template["single"]),
-        "pair": pieces(template["pair"]),
+        "single": list(pieces(template["single"])),
+        "pair": list(pieces(template["pair"])),
         "special_tokens": tokens,
     }
 

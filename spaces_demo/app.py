@@ -91,12 +91,12 @@ def build_page(demo: Demo) -> gr.Blocks:
         for better, button in choices.items():
 
             def vote(
-                ballot: Ballot, votes: list[Vote], other: str, better: Better = better
+                ballot: Ballot, votes: list[Vote], better: Better = better
             ) -> tuple[str, list[Vote], gr.Row]:
-                return *demo.voted_page(ballot, better, votes, other), gr.Row(visible=False)
+                return *demo.voted_page(ballot, better, votes), gr.Row(visible=False)
 
             button.click(
-                vote, [ballot, votes, other], [results, votes, booth], api_visibility="private",
+                vote, [ballot, votes], [results, votes, booth], api_visibility="private",
                 concurrency_id="searches", concurrency_limit=2,
             )  # fmt: skip
         page.load(

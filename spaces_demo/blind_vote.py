@@ -46,17 +46,20 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What a visitor is shown, and was not told: whose order is on which side."""
+    """What a visitor is shown, and was not told: whose order is on which side. `second`: as `results_html` takes it."""
 
     reranking: Reranking
+    second: tuple[str, Reranking] | None
     left: Order
     right: Order
 
     @classmethod
-    def of(cls, reranking: Reranking, one: Order, other: Order) -> "Ballot":
+    def of(
+        cls, reranking: Reranking, second: tuple[str, Reranking] | None, one: Order, other: Order
+    ) -> "Ballot":
         """The two on sides that chance chooses."""
         left, right = random.sample((one, other), 2)
-        return cls(reranking, left, right)
+        return cls(reranking, second, left, right)
 
     def vote(self, better: Better) -> Vote:
         """What the visitor thinks, and of what."""

@@ -79,7 +79,8 @@ class Demo:
     ) -> str:
         """The results as HTML; what is wrong with the input, in their place. An untouched field is None."""
         try:
-            return self._results(self._asked(query, source, pasted, upload), other)
+            reranking = self._asked(query, source, pasted, upload)
+            return self._results(reranking, self._second(other, reranking))
         except InputError as error:
             return problem_html(str(error))
 
@@ -94,15 +95,13 @@ class Demo:
         second = self._second(other, reranking)
         beside = second[1].passages if second else reranking.in_bm25_order()
         orders = Order(self.model_name, reranking.passages[:NUM_SHOWN]), Order(other, beside[:NUM_SHOWN])
-        ballot = Ballot.of(reranking, *orders)
+        ballot = Ballot.of(reranking, second, *orders)
         return blind_html(ballot), ballot
 
-    def voted_page(
-        self, ballot: Ballot, better: Better, votes: list[Vote], other: str
-    ) -> tuple[str, list[Vote]]:
+    def voted_page(self, ballot: Ballot, better: Better, votes: list[Vote]) -> tuple[str, list[Vote]]:
         """The results, now with names, and all votes with this one."""
         votes = [*votes, ballot.vote(better)]
-        return voted_html(ballot, better, votes) + self._results(ballot.reranking, other), votes
+        return voted_html(ballot, better, votes) + self._results(ballot.reranking, ballot.second), votes
 
     def linked_page(self, request: gr.Request) -> tuple[str | Skipped, str | Skipped]:
         """The query that the page's address asks for (`?q=`), and its results."""
@@ -148,8 +147,8 @@ class Demo:
         collection = self.bundled if source == BUNDLED else own_collection(pasted or "", upload)
         return self._search(query or "", collection)
 
-    def _results(self, reranking: Reranking, other: str) -> str:
-        return results_html(reranking, self._second(other, reranking), self._nearest(reranking))
+    def _results(self, reranking: Reranking, second: tuple[str, Reranking] | None) -> str:
+        return results_html(reranking, second, self._nearest(reranking))
 
     def _second(self, other: str, reranking: Reranking) -> tuple[str, Reranking] | None:
         """The same candidates in the order of the checkpoint of this name; None for BM25."""

@@ -146,8 +146,8 @@ class Reranking:
 
     def in_bm25_order(self) -> list[RankedPassage]:
         """The candidates that share a word with the query."""
-        ranked = {passage.bm25_rank: passage for passage in self.passages if passage.bm25_rank}
-        return [ranked[rank] for rank in sorted(ranked)]
+        matched = (passage for passage in self.passages if passage.bm25_rank)
+        return sorted(matched, key=lambda passage: passage.bm25_rank or 0)
 
 
 def rerank(query: str, collection: Collection, scorer: Scorer) -> Reranking:

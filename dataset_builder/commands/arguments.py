@@ -22,7 +22,7 @@ def build_settings(arguments: argparse.Namespace) -> BuildSettings:
 def teacher_access(arguments: argparse.Namespace) -> TeacherAccess:
     """How the teacher is reached, as the flags say."""
     given = {name: value for name, value in vars(arguments).items() if name in ACCESS and value is not None}
-    return TeacherAccess(**given, dry_run=getattr(arguments, "dry_run", False))
+    return TeacherAccess(**given)
 
 
 def judged_queries(arguments: argparse.Namespace) -> Judged:

@@ -37,7 +37,7 @@ class TeacherAccess:
     once. `max_cost`: US dollars that the build may pay, over all its tasks and runs. `prompt_price`,
     `completion_price`: US dollars for a million tokens, by default those of `prices.yaml`. `answers`: folder of the
     paid answers, shared by as many builds as you like; by default the build's own. `dry_run`: nobody is asked, so that
-    no key is needed.
+    no key is needed; `build` and `foresee` set it.
     """
 
     base_url: str = ""

@@ -1,5 +1,7 @@
 """Runs the stages of a build, one after the other, on datatrove: what is done is skipped."""
 
+from dataclasses import replace
+
 from datatrove.executor.base import PipelineExecutor
 from loguru import logger
 
@@ -60,9 +62,10 @@ def build(
             a cluster.
     """
     judged.check(settings)
+    access = replace(access, dry_run=dry_run)
     settings, identity, contents, parts = _prepared(folder, settings, access, execution)
     with claimed(folder, settings, identity, contents.looked_at):
-        _run_stages(folder, settings, access, execution, parts, judged, dry_run)
+        _run_stages(folder, settings, access, execution, parts, judged)
         if folder.card.is_file() and f"license: {settings.license}\n" not in folder.card.read_text():
             write_card(folder, settings, access)
 
@@ -75,6 +78,7 @@ def foresee(
     Raises:
         InputError: as `build`, and for what this machine has no room for.
     """
+    access = replace(access, dry_run=True)
     settings, _, _, parts = _prepared(folder, settings, access, execution)
     return Forecast(folder, settings, access, parts).expected()
 
@@ -100,17 +104,21 @@ def _run_stages(
     execution: Execution,
     parts: BuildParts,
     judged: Judged,
-    dry_run: bool,
 ) -> None:
     executor: PipelineExecutor | None = None
-    if dry_run:
+    if access.dry_run:
         print(describe_plan(folder, settings, parts))
     parts.note_links(folder.build)
     parts.adopt(DRAWN, folder.drawn(settings.draw))
     stages = [stage for stage in STAGES if stage.marks(folder, settings)]
     for number, stage_type in enumerate(stages, start=1):
         stage = stage_type(folder, settings, access, parts)
-        if dry_run and stage_type is DrawQueries and writing_costs(settings, access) and not stage.is_done:
+        if (
+            access.dry_run
+            and stage_type is DrawQueries
+            and writing_costs(settings, access)
+            and not stage.is_done
+        ):
             print(f"{settings.query_writer}: {estimate_writing(folder, settings, access)}")
             print(
                 "what the labels cost can be said when the queries are written: build, and stop it after them"
@@ -119,7 +127,7 @@ def _run_stages(
         has_pools = stage_type is LabelPools and FillPools(folder, settings, access, parts).is_done
         if has_pools:
             parts.publish(DRAWN, folder.drawn(settings.draw))
-        if dry_run and stage_type is LabelPools:
+        if access.dry_run and stage_type is LabelPools:
             if not has_pools:
                 raise InputError("the pools are still being filled; give --dry_run again when they are done")
             print(estimate_labelling(folder, settings, access))

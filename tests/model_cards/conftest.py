@@ -28,7 +28,7 @@ EVALUATION = [
     "evaluation", "--collection", "questions", "--top_k", "5", "--output_dir", "runs/quickstart", "--model",
     f"student={MODEL}",
 ]  # fmt: skip
-# Libraries are imported once: that takes longer than all the rest.
+# Libraries take seconds to import: once is enough.
 IN_ONE_PROCESS = """
 import json, runpy, sys
 for module, *arguments in json.loads(sys.argv[1]):
