@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from modeling_twolar.packed_bert import bert_common_inputs
 from modeling_twolar.quantization import quantize_linears
 from retrieval.corpus import PYTHON_STDLIB, read_corpus
 from retrieval.errors import run_cli
@@ -59,7 +60,8 @@ def main() -> None:
 def _ways(sample: Sequence[str]) -> dict[str, Encode]:
     library = SentenceTransformer(model_path(PACKAGED_MINILM), device="cpu")
     quantized = CosineEncoder(PACKAGED_MINILM)
-    quantize_linears(quantized.model[0].auto_model.encoder, lambda: quantized.model.encode(list(sample)))
+    bert = quantized.model[0].auto_model
+    quantize_linears(bert.encoder, bert_common_inputs(bert), lambda: quantized.model.encode(list(sample)))
     return {
         "sentence-transformers, batches of 32": lambda texts: library.encode(
             list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False

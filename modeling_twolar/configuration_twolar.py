@@ -20,6 +20,7 @@ class TwolarConfig(PretrainedConfig):
         head_scale: factor on that vector; d_model ** -0.5 for T5 v1.0, whose output embeddings are tied.
         score_temperature, score_shift: a relevance from 0 to 1 is sigmoid((score - shift) / temperature); fitted by
             `python -m training.calibrate`.
+        quantization: `int8` of a checkpoint with int8 weights, for scoring on a CPU; see `quantization.py`.
         pooling, late_interaction, query_frame, passage_frame: of the readout `bi_encoder`; see `bi_encoder.py`.
     """
 
@@ -38,6 +39,7 @@ class TwolarConfig(PretrainedConfig):
         passage_frame: Sequence[int] = (1, 1),
         score_temperature: float = 1.0,
         score_shift: float = 0.0,
+        quantization: str | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(backbone_config, dict):
@@ -48,6 +50,8 @@ class TwolarConfig(PretrainedConfig):
             raise ValueError(f"readout {readout!r} is not one of {', '.join(READOUTS)}")
         if pooling not in POOLINGS:
             raise ValueError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
+        if quantization not in (None, "int8"):
+            raise ValueError(f"quantization {quantization!r} is not 'int8', the only one")
         if not score_temperature > 0:
             raise ValueError(f"score_temperature {score_temperature} is not above 0")
         self.backbone_config = backbone_config
@@ -60,6 +64,7 @@ class TwolarConfig(PretrainedConfig):
         self.passage_frame = list(passage_frame)
         self.score_temperature = score_temperature
         self.score_shift = score_shift
+        self.quantization = quantization
         kwargs.setdefault("num_labels", 1)
         # A pipeline then gives the scores as they are: a sigmoid of scores like 20 is 1.0 for every passage.
         kwargs.setdefault("problem_type", "regression")

@@ -5,7 +5,7 @@ ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('fa
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import Any, Literal, cast
 
@@ -16,6 +16,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     PretrainedConfig,
     PreTrainedModel,
+    T5Model,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
@@ -24,9 +25,12 @@ from .configuration_twolar import TwolarConfig
 from .head import ScoringHead
 from .layers import with_layers
 from .packaging import copy_code
+from .packed_bert import bert_common_inputs, can_be_packed
+from .packed_t5 import t5_common_inputs
 from .passage_encoding import EncodingModel
-from .quantization import quantize_linears
+from .quantization import prepare_int8, quantize_linears
 from .readouts import make_readout
+from .smoothing import CommonInput
 from .start import load_start
 
 AUTO_MAP = {
@@ -49,7 +53,6 @@ class TwolarForReranking(EncodingModel):
     base_model_prefix = "backbone"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _is_quantized = False
     _no_split_modules = ["T5Block", "BertLayer"]  # noqa: RUF012
     # Weights of BERT's pooler, which no readout reads, in checkpoints of the first release.
     _keys_to_ignore_on_load_unexpected = [r"^backbone\.pooler\."]  # noqa: RUF012
@@ -70,6 +73,8 @@ class TwolarForReranking(EncodingModel):
             self.head = ScoringHead(
                 cast(Any, config.backbone_config).hidden_size, config.score_strategy, config.head_scale
             )
+        if config.quantization:
+            prepare_int8(*self._quantized_part())
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -172,22 +177,42 @@ class TwolarForReranking(EncodingModel):
         return self.head(hidden)
 
     def quantize(self, scheme: Literal["int8"] = "int8") -> "TwolarForReranking":
-        """This model with int8 matrix products, for scoring on a CPU; the weights are gone afterwards.
+        """This model with int8 matrix products, for scoring on a CPU; the float32 weights are gone afterwards.
 
         Of a T5 only the encoder, and not a classifier's own head: there is the work. `quantization.py` says how
-        activations are rounded. What they are like is seen on seeded random tokens.
+        activations are rounded. What they are like is seen on seeded random tokens. `save_pretrained` then writes
+        an int8 checkpoint, which loads as any other.
 
         Raises:
             ValueError: for another scheme, a model that is not on a CPU, or a PyTorch without oneDNN.
         """
         if scheme != "int8":
             raise ValueError(f"quantization scheme {scheme!r} is not 'int8', the only one")
+        if self.config.quantization:
+            return self
         self.float().eval().requires_grad_(False)
-        is_t5 = self.config.readout == "decoder_step"
-        body = self.backbone.encoder if is_t5 else self.backbone.base_model
-        quantize_linears(cast(nn.Module, body), self._read_random_tokens)
-        self._is_quantized = True
+        body, inputs = self._quantized_part()
+        quantize_linears(body, inputs, self._read_random_tokens)
+        self.config.quantization = scheme
         return self
+
+    def require_float_weights(self) -> None:
+        """Check that the weights can be trained and written in other formats.
+
+        Raises:
+            ValueError: for an int8 checkpoint.
+        """
+        if self.config.quantization:
+            raise ValueError(
+                "its weights are int8, for scoring alone; name the checkpoint that it was made of"
+            )
+
+    def _quantized_part(self) -> tuple[nn.Module, Iterable[CommonInput]]:
+        if self.config.readout == "decoder_step":
+            encoder = cast(T5Model, self.backbone).encoder
+            return encoder, t5_common_inputs(encoder)
+        body = cast(PreTrainedModel, self.backbone).base_model
+        return body, bert_common_inputs(body) if can_be_packed(body) else ()
 
     @torch.enable_grad()  # T5's packed way, for scoring alone, does not call every layer
     def _read_random_tokens(self) -> None:
@@ -204,10 +229,6 @@ class TwolarForReranking(EncodingModel):
         self, save_directory: str | os.PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any
     ) -> None:
         """Write weights, configuration, tokenizer and this code: a folder that loads anywhere."""
-        if self._is_quantized:
-            raise ValueError(
-                "an int8 model cannot be saved; save it before quantize, and quantize after loading"
-            )
         super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
         if is_main_process:
             copy_code(os.fspath(save_directory))

@@ -3,6 +3,7 @@
 Exact up to rounding. The memory that layers write to is taken once, not in every layer.
 """
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -12,7 +13,8 @@ from transformers import BertModel, PreTrainedModel, RobertaModel, XLMRobertaMod
 
 from .lengths import first_position
 from .packed_attention import attention_by_text, is_plain, scores_alone, slices
-from .quantization import Int8Linear
+from .quantization import project
+from .smoothing import CommonInput
 
 PACKED = (BertModel, RobertaModel, XLMRobertaModel)
 # Rows that all layers work on at a time: more fall out of the cache, fewer read the weights too often.
@@ -46,6 +48,15 @@ def can_be_packed(backbone: nn.Module) -> bool:
     return type(backbone) in PACKED and not cast(Any, backbone).config.is_decoder and is_plain(backbone)
 
 
+def bert_common_inputs(backbone: nn.Module) -> Iterator[CommonInput]:
+    """Linear layers that share an input, or have it from the values of attention: the others are given a norm's
+    output, which is also added further on, or an activation's."""
+    for layer in cast(Any, backbone).encoder.layer:
+        itself = layer.attention.self
+        yield CommonInput([itself.query, itself.key, itself.value])
+        yield CommonInput([layer.attention.output.dense], itself.value)
+
+
 def _packed(
     backbone: PreTrainedModel, input_ids: torch.Tensor, real: torch.Tensor, segments: torch.Tensor | None
 ) -> torch.Tensor:
@@ -65,36 +76,23 @@ def _encode(backbone: PreTrainedModel, hidden: torch.Tensor, lengths: list[int])
     """Turn the embeddings (tokens, hidden_size) into the backbone's output, in their own memory."""
     size, heads = hidden.shape[1], backbone.config.num_attention_heads
     wide = hidden.new_empty(len(hidden), max(3 * size, backbone.config.intermediate_size))
-    projected, mixed, added = wide[:, : 3 * size], torch.empty_like(hidden), torch.empty_like(hidden)
-    texts = list(
-        attention_by_text(projected.split(size, dim=1), mixed, heads, lengths, scale=(size // heads) ** -0.5)
-    )
+    projected = wide[:, : 3 * size].split(size, dim=1)
+    mixed, added = torch.empty_like(hidden), torch.empty_like(hidden)
+    texts = list(attention_by_text(projected, mixed, heads, lengths, scale=(size // heads) ** -0.5))
     for layer in cast(Any, backbone).encoder.layer:
         itself, output = layer.attention.self, layer.attention.output
-        if isinstance(itself.query, Int8Linear):
-            itself.merged(hidden, projected)
-        else:
-            for linear, out in zip(
-                (itself.query, itself.key, itself.value), projected.split(size, dim=1), strict=True
-            ):
-                _project(linear, hidden, out)
+        project([itself.query, itself.key, itself.value], hidden, projected)
         for text in texts:
             text.attend()
         _add_and_normalise(output, mixed, hidden, added)
         inner = wide[:, : layer.intermediate.dense.out_features]
-        _project(layer.intermediate.dense, hidden, inner)
+        project([layer.intermediate.dense], hidden, [inner])
         _add_and_normalise(layer.output, layer.intermediate.intermediate_act_fn(inner), hidden, added)
-
-
-def _project(linear: nn.Module, hidden: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """`hidden` through `linear`, written into `out`."""
-    if isinstance(linear, nn.Linear):
-        return torch.addmm(linear.bias, hidden, linear.weight.T, out=out)
-    return cast(Int8Linear, linear)(hidden, out)
 
 
 def _add_and_normalise(output: Any, rows: torch.Tensor, hidden: torch.Tensor, room: torch.Tensor) -> None:
     """Add `rows` through the sublayer's last product to `hidden`, and normalise it."""
     norm = output.LayerNorm
-    room = _project(output.dense, rows, room).add_(hidden)
+    project([output.dense], rows, [room])
+    room += hidden
     hidden.copy_(layer_norm(room, norm.normalized_shape, norm.weight, norm.bias, norm.eps))

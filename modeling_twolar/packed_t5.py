@@ -28,7 +28,8 @@ from transformers.models.t5.modeling_t5 import (
 )
 
 from .packed_attention import attention_by_text, slices
-from .quantization import Int8Linear
+from .quantization import Int8Linear, project
+from .smoothing import CommonInput
 
 # Rows of an activation that are worked on at a time, so that they stay in the cache.
 CACHED_ROWS = 128
@@ -48,6 +49,20 @@ def first_decoder_step(
     return _decode(backbone.decoder, start.expand(len(lengths), -1), encoded, lengths)
 
 
+def t5_common_inputs(encoder: T5Stack) -> Iterator[CommonInput]:
+    """The encoder's linear layers by what they are given: a norm's output, attention's values, a gated product."""
+    for block in encoder.block:
+        attention, dense = _layers(block)
+        itself, inner = attention.SelfAttention, dense.DenseReluDense
+        yield CommonInput([itself.q, itself.k, itself.v], attention.layer_norm)
+        yield CommonInput([itself.o], itself.v)
+        if isinstance(inner, T5DenseActDense):
+            yield CommonInput([inner.wi], dense.layer_norm)
+        else:
+            yield CommonInput([inner.wi_0, inner.wi_1], dense.layer_norm)
+            yield CommonInput([inner.wo], inner.wi_1)
+
+
 def _encode(encoder: T5Stack, hidden: torch.Tensor, lengths: list[int]) -> None:
     """Turn the embeddings (tokens, d_model) into the encoder's output, in their own memory."""
     first = _layers(encoder.block[0])[0].SelfAttention
@@ -61,8 +76,7 @@ def _encode(encoder: T5Stack, hidden: torch.Tensor, lengths: list[int]) -> None:
             attention, dense = _layers(block)
             itself = attention.SelfAttention
             normal = _normalised(attention.layer_norm, rows, room.normal)
-            for linear, out in zip((itself.q, itself.k, itself.v), projected, strict=True):
-                _project(linear, normal, out)
+            project([itself.q, itself.k, itself.v], normal, projected)
             for pair in pairs:
                 pair.attend()
             _add_projection(itself.o, mixed, rows, room)
@@ -95,31 +109,24 @@ class _Room:
         yield from self.wide[: count * rows * columns].view(count, rows, columns)
 
 
-def _project(linear: nn.Module, hidden: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """`hidden` through `linear`, written into `out`. T5's layers have no bias."""
-    if isinstance(linear, nn.Linear):
-        return torch.mm(hidden, linear.weight.T, out=out)
-    return cast(Int8Linear, linear)(hidden, out)
-
-
 def _add_projection(linear: nn.Module, hidden: torch.Tensor, rows: torch.Tensor, room: _Room) -> None:
     """Add `hidden` through `linear` to `rows`."""
-    if isinstance(linear, nn.Linear):
-        rows.addmm_(hidden, linear.weight.T)
+    if isinstance(linear, Int8Linear):
+        project([linear], hidden, [room.normal[: len(rows)]])
+        rows += room.normal[: len(rows)]
     else:
-        rows += _project(linear, hidden, room.normal[: len(rows)])
+        rows.addmm_(hidden, cast(nn.Linear, linear).weight.T)
 
 
 def _activated(dense: nn.Module, hidden: torch.Tensor, room: _Room) -> torch.Tensor:
     """The feed-forward layer up to its activation, (rows, d_ff)."""
     if isinstance(dense, T5DenseActDense):
         (out,) = room.matrices(len(hidden), dense.wi.out_features, 1)
-        return dense.act(_project(dense.wi, hidden, out))
+        project([dense.wi], hidden, [out])
+        return dense.act(out)
     gated = cast(T5DenseGatedActDense, dense)
-    outs = room.matrices(len(hidden), gated.wi_0.out_features, 2)
-    gate, wide = (
-        _project(linear, hidden, out) for linear, out in zip((gated.wi_0, gated.wi_1), outs, strict=True)
-    )
+    gate, wide = room.matrices(len(hidden), gated.wi_0.out_features, 2)
+    project([gated.wi_0, gated.wi_1], hidden, [gate, wide])
     return _gated(gated.act, gate, wide)
 
 

@@ -2,39 +2,39 @@
 
 One range for each token, not one for the whole batch: activations have outliers (Dettmers et al. 2022,
 "LLM.int8()"), and a shared range would make a pair's score depend on its neighbours in the batch. The range runs
-from the token's smallest value to its largest, since many activations lie mostly on one side of zero. Columns with
-outliers are first divided by a factor that their weights take over (Xiao et al. 2023, "SmoothQuant", alpha 0.5).
+from the token's smallest value, or zero, to its largest, since many activations lie mostly on one side of zero.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
-from torch.nn.functional import pad
+
+from .smoothing import CommonInput, largest_inputs
 
 INT8_MAX = 127
-# Without VNNI instructions, pairs of products of 8 bits are added in 16 bits, which 8-bit activations overflow.
-LEVELS = 255 if torch.cpu._is_vnni_supported() else 127
+# One less than fit, since zero is rounded up. Without VNNI instructions, pairs of products of 8 bits are added in
+# 16 bits, which 8-bit activations overflow.
+LEVELS = 254 if torch.cpu._is_vnni_supported() else 126
 # Added to a small float32, it leaves the nearest whole number in the last bits; a conversion from float32 takes four
 # times as long.
 WHOLE = 2.0**23
 # Of which the reciprocal is still finite.
 SMALLEST_STEP = 1e-37
-# Columns that are always zero have no range to share.
-SMALLEST = 1e-5
 # Rows that are rounded at a time, so that they stay in the cache.
 CACHED_ROWS = 256
-# A BERT's self-attention: layers with one input; see `packed_bert.py`.
-SELF_ATTENTION = ("query", "key", "value")
 # Products have a multiple of so many rows: oneDNN prepares, and keeps, each size of a product by itself.
 ROWS_STEP = 32
 
 
-def quantize_linears(module: nn.Module, run: Callable[[], object]) -> None:
+def quantize_linears(
+    module: nn.Module, common_inputs: Iterable[CommonInput], run: Callable[[], object]
+) -> None:
     """Replace every linear layer within `module` by its int8 version.
 
     Args:
+        common_inputs: of layers that share one; any other layer is taken to have its own.
         run: has the model work on a sample, which shows how large the layers' inputs are.
 
     Raises:
@@ -42,88 +42,104 @@ def quantize_linears(module: nn.Module, run: Callable[[], object]) -> None:
     """
     if not torch.backends.mkldnn.is_available():
         raise ValueError("int8 needs a PyTorch with oneDNN, which this build lacks; score in fp32 or bf16")
-    linears = [child for child in module.modules() if isinstance(child, nn.Linear)]
-    if any(linear.weight.device.type != "cpu" for linear in linears):
+    if any(parameter.device.type != "cpu" for parameter in module.parameters()):
         raise ValueError("int8 runs on a CPU; move the model there first")
-    largest = largest_inputs(linears, run)
-    for parent in list(module.modules()):
-        if all(isinstance(getattr(parent, name, None), nn.Linear) for name in SELF_ATTENTION):
-            linears = [getattr(parent, name) for name in SELF_ATTENTION]
-            parent.merged = Int8Linear(_side_by_side(linears), largest.get(linears[0]))
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Linear):
-                setattr(parent, name, Int8Linear(child, largest.get(child)))
+    inputs = _all_inputs(module, common_inputs)
+    largest = largest_inputs([own.layers[0] for own in inputs], run)
+    multipliers = [own.smooth(largest.get(own.layers[0])) for own in inputs]
+    for own, multiplier in zip(inputs, multipliers, strict=True):
+        for layer, quantized in _replaced(module, own):
+            quantized.take(layer, multiplier)
 
 
-def largest_inputs(linears: list[nn.Linear], run: Callable[[], object]) -> dict[nn.Linear, torch.Tensor]:
-    """The largest size of each column, (in_features,), of what reaches each layer while `run` runs."""
-    largest: dict[nn.Linear, torch.Tensor] = {}
-
-    def record(linear: nn.Linear, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        columns = inputs[0].detach().float().abs().flatten(0, -2).amax(dim=0)
-        largest[linear] = torch.maximum(columns, largest.get(linear, columns))
-
-    hooks = [linear.register_forward_pre_hook(partial(record, linear)) for linear in linears]
-    try:
-        run()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return largest
+def prepare_int8(module: nn.Module, common_inputs: Iterable[CommonInput]) -> None:
+    """Replace every linear layer by an int8 one that waits for the weights of a checkpoint."""
+    for own in _all_inputs(module, common_inputs):
+        for _ in _replaced(module, own):
+            pass
 
 
-def _side_by_side(linears: list[nn.Linear]) -> nn.Linear:
-    """One layer whose outputs are those of all, one after the other: their input is rounded once."""
-    weight = torch.cat([linear.weight for linear in linears])
-    merged = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-    merged.weight = nn.Parameter(weight, requires_grad=False)
-    merged.bias = nn.Parameter(torch.cat([linear.bias for linear in linears]), requires_grad=False)
-    return merged
+def pack_int8(module: nn.Module) -> None:
+    """Have every int8 layer put its weights into the order in which they are multiplied.
+
+    Raises:
+        ValueError: for weights that are not on a CPU.
+    """
+    for layer in module.modules():
+        if isinstance(layer, Int8Linear):
+            layer.pack()
+
+
+def project(linears: Sequence[nn.Module], hidden: torch.Tensor, outs: Sequence[torch.Tensor]) -> None:
+    """Write `hidden`, (rows, in_features), through each of these layers into its `out`, (rows, out_features).
+
+    The layers are all int8, of one `CommonInput`, or none is.
+    """
+    if isinstance(linears[0], Int8Linear):
+        _project_int8(cast(Sequence[Int8Linear], linears), hidden, outs)
+        return
+    for linear, out in zip(cast(Sequence[nn.Linear], linears), outs, strict=True):
+        if linear.bias is None:
+            torch.mm(hidden, linear.weight.T, out=out)
+        else:
+            torch.addmm(linear.bias, hidden, linear.weight.T, out=out)
 
 
 class Int8Linear(nn.Module):
     """A linear layer with int8 weights: float32 rows (..., in_features) → float32 (..., out_features).
 
-    `largest`: the size of its input's columns, (in_features,); None for a layer that was not seen at work.
+    Its state is `weight`, (out_features, in_features) int8, `scale` and perhaps `bias`, (out_features,), and, where
+    `is_smoothed` as it is rounded, the input's `multiplier`, (in_features,).
     """
 
-    def __init__(self, linear: nn.Linear, largest: torch.Tensor | None) -> None:
+    def __init__(self, in_features: int, out_features: int, has_bias: bool, is_smoothed: bool) -> None:
         super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
+        self.register_buffer("scale", torch.ones(out_features))
+        self.register_buffer("bias", torch.zeros(out_features) if has_bias else None)
+        self.register_buffer("multiplier", torch.ones(in_features) if is_smoothed else None)
+        self._packed: _Packed | None = None
+
+    @torch.no_grad()
+    def take(self, linear: nn.Linear, multiplier: torch.Tensor | None) -> None:
+        """Round the weights of `linear`, whose input is to be multiplied by `multiplier`."""
         weight = linear.weight.detach().float()
-        divisor = torch.ones(weight.shape[1]) if largest is None else smoothing(largest, weight)
-        self.multiplier = divisor.reciprocal()
-        weight = weight * divisor
-        scale = (weight.abs().amax(dim=1) / INT8_MAX).clamp(min=torch.finfo(torch.float32).tiny)
-        quantized = (weight / scale[:, None]).round().to(torch.int8)
-        self.weight = torch.ops.onednn.qlinear_prepack(quantized, None)
-        self.out_features = len(scale)
-        self.scale = scale
-        self.zero_point = torch.zeros(len(scale), dtype=torch.int32)
-        # What a token's smallest value contributes to each output.
-        self.offset = (scale * quantized.sum(dim=1))[None, :]
-        self.bias = torch.zeros(len(scale)) if linear.bias is None else linear.bias.detach().float()
+        self.scale = (weight.abs().amax(dim=1) / INT8_MAX).clamp(min=torch.finfo(torch.float32).tiny)
+        self.weight = (weight / self.scale[:, None]).round().to(torch.int8)
+        if linear.bias is not None:
+            self.bias = linear.bias.detach().float()
+        self.multiplier = None if multiplier is None else multiplier.clone()
+        self.pack()
 
-    def forward(self, hidden: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
-        """`hidden @ weight.T + bias`, each row of `hidden` rounded to `LEVELS` steps of its own range.
+    def pack(self) -> None:
+        """Put the weights into the order in which they are multiplied; that they had is kept by `state_dict` alone."""
+        if self.weight.device.type != "cpu":
+            raise ValueError("int8 weights are multiplied on a CPU; load the checkpoint there")
+        if self._packed is None:
+            offset = (self.scale * self.weight.sum(dim=1))[None, :]
+            zero_points = torch.zeros(self.out_features, dtype=torch.int32)
+            self._packed = _Packed(torch.ops.onednn.qlinear_prepack(self.weight, None), offset, zero_points)
+            self.weight = self.weight.new_empty(0)
 
-        `out`: (rows, out_features), where the result is written.
-        """
-        rows = hidden.reshape(-1, hidden.shape[-1])
-        output = rows.new_empty(len(rows), self.out_features) if out is None else out
-        for own, own_output in zip(rows.split(CACHED_ROWS), output.split(CACHED_ROWS), strict=True):
-            quantized, step, smallest = quantized_rows(own * self.multiplier)
-            product = self._product(pad(quantized, (0, 0, 0, -len(own) % ROWS_STEP)))[: len(own)]
-            torch.addmm(self.bias, smallest, self.offset, out=own_output).addcmul_(product, step)
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """`hidden @ weight.T + bias`, each row of `hidden` rounded to `LEVELS` steps of its own range."""
+        rows = hidden.reshape(-1, self.in_features)
+        output = rows.new_empty(len(rows), self.out_features)
+        _project_int8([self], rows, [output])
         return output.unflatten(0, hidden.shape[:-1])
 
-    def _product(self, quantized: torch.Tensor) -> torch.Tensor:
-        return torch.ops.onednn.qlinear_pointwise(
-            quantized,
+    def multiply(self, rounded: "RoundedRows", out: torch.Tensor) -> None:
+        """Write the product with rows (n, in_features) into `out`, (n, out_features)."""
+        self.pack()
+        weight, offset, zero_points = cast(_Packed, self._packed)
+        product = torch.ops.onednn.qlinear_pointwise(
+            rounded.values,
             1.0,
             0,
-            self.weight,
+            weight,
             self.scale,
-            self.zero_point,
+            zero_points,
             None,
             1.0,
             0,
@@ -131,21 +147,86 @@ class Int8Linear(nn.Module):
             "none",
             [],
             "",
-        )
+        )[: len(out)]
+        product.addcmul_(rounded.zero, offset, value=-1)
+        if self.bias is None:
+            torch.mul(product, rounded.step, out=out)
+        else:
+            torch.add(product.mul_(rounded.step), self.bias, out=out)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._packed is not None:
+            destination[f"{prefix}weight"] = self._packed.weight.to_dense().T.contiguous()
 
 
-def smoothing(largest: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """SmoothQuant's divisor of each input column: inputs and weights are left with the same range."""
-    return (largest.clamp(min=SMALLEST) / weight.abs().amax(dim=0).clamp(min=SMALLEST)).sqrt()
+class _Packed(NamedTuple):
+    """Weights as oneDNN wants them; what a zero that is rounded to one adds to each output, (1, out_features)."""
+
+    weight: torch.Tensor
+    offset: torch.Tensor
+    zero_points: torch.Tensor
 
 
-def quantized_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rows (n, size) as uint8, and each row's step and smallest value, (n, 1): `quantized * step + smallest`.
+class RoundedRows(NamedTuple):
+    """Rows as (values - zero) * step. `values`: (n, size) uint8, and rows of no meaning; others: (n, 1) float32."""
 
-    Works in the memory of `rows`.
+    values: torch.Tensor
+    zero: torch.Tensor
+    step: torch.Tensor
+
+
+def rounded_rows(rows: torch.Tensor, room: torch.Tensor, values: torch.Tensor) -> RoundedRows:
+    """Rows (n, size), each with a range of its own.
+
+    Args:
+        room: float32 of that shape, to work in; may be `rows` itself.
+        values: uint8 of as many rows or more, which the result holds.
     """
+    smallest = rows.amin(dim=1, keepdim=True).clamp_(max=0)
     # torch.aminmax takes ten times as long as both.
-    smallest, largest = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
-    step = ((largest - smallest) / LEVELS).clamp_(min=SMALLEST_STEP)
-    rows.sub_(smallest).mul_(step.reciprocal()).add_(WHOLE)
-    return rows.view(torch.int32).to(torch.uint8), step, smallest
+    span = rows.amax(dim=1, keepdim=True).clamp_(min=0).sub_(smallest)
+    step = span.div_(LEVELS).clamp_(min=SMALLEST_STEP)
+    per_step = step.reciprocal()
+    zero = (smallest * per_step).neg_().ceil_()
+    # Two passes: torch.addcmul with a number for each row takes three times as long.
+    torch.mul(rows, per_step, out=room).add_(zero + WHOLE)
+    values[: len(rows)].copy_(room.view(torch.int32))
+    return RoundedRows(values, zero, step)
+
+
+@torch.no_grad()
+def _project_int8(linears: Sequence[Int8Linear], hidden: torch.Tensor, outs: Sequence[torch.Tensor]) -> None:
+    if hidden.dtype != torch.float32 or hidden.device.type != "cpu":
+        raise ValueError(
+            f"int8 layers take float32 on a CPU, not {hidden.dtype} on {hidden.device}; leave the model there"
+        )
+    multiplier = linears[0].multiplier
+    rows = min(len(hidden), CACHED_ROWS)
+    room = hidden.new_empty(rows, hidden.shape[1])
+    values = torch.zeros(rows + -rows % ROWS_STEP, hidden.shape[1], dtype=torch.uint8)
+    for start in range(0, len(hidden), CACHED_ROWS):
+        own = hidden[start : start + CACHED_ROWS]
+        own_room = room[: len(own)]
+        scaled = own if multiplier is None else torch.mul(own, multiplier, out=own_room)
+        rounded = rounded_rows(scaled, own_room, values[: len(own) + -len(own) % ROWS_STEP])
+        for linear, out in zip(linears, outs, strict=True):
+            linear.multiply(rounded, out[start : start + CACHED_ROWS])
+
+
+def _all_inputs(module: nn.Module, common_inputs: Iterable[CommonInput]) -> list[CommonInput]:
+    inputs = list(common_inputs)
+    shared = {layer for own in inputs for layer in own.layers}
+    linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    return inputs + [CommonInput([layer]) for layer in linears if layer not in shared]
+
+
+def _replaced(module: nn.Module, common: CommonInput) -> Iterator[tuple[nn.Linear, Int8Linear]]:
+    """Each of these layers of `module`, and the int8 one that is now in its place."""
+    names = {layer: name for name, layer in module.named_modules()}
+    for layer in common.layers:
+        quantized = Int8Linear(
+            layer.in_features, layer.out_features, layer.bias is not None, is_smoothed=common.source is None
+        )
+        module.set_submodule(names[layer], quantized)
+        yield layer, quantized

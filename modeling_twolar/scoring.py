@@ -14,6 +14,7 @@ from .inputs import require_pairs, require_passages, require_positive
 from .lengths import own_tokens, position_limit
 from .packed_bert import can_be_packed
 from .prompt_tokenizer import load_tokenizer
+from .quantization import pack_int8
 from .windows import best_of_each, windows
 
 TOKENIZER_BATCH = 1024
@@ -48,6 +49,7 @@ class RerankingModel(PreTrainedModel):
         loaded = super().from_pretrained(*args, **kwargs)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         model._place = {name: kwargs[name] for name in TOKENIZER_PLACE if kwargs.get(name)}
+        pack_int8(model)
         return loaded
 
     @property

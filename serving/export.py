@@ -66,7 +66,9 @@ def _load(name_or_path: str) -> "TwolarForReranking":
     from modeling_twolar import load_reranker
 
     try:
-        return load_reranker(model_path(name_or_path)).float().eval()
+        model = load_reranker(model_path(name_or_path))
+        model.require_float_weights()
+        return model.float().eval()
     except (OSError, ValueError) as error:
         raise InputError(f"{name_or_path}: {str(error).splitlines()[0]}") from error
 

@@ -34,6 +34,7 @@ def load_student(arguments: ModelArguments) -> TwolarForReranking:
             prompt_template=arguments.prompt_template,
             answer_words=(words[0], words[1]) if words else None,
         )
+        model.require_float_weights()
         model.require_max_length(arguments.max_length)
         return model
     except (OSError, ValueError) as error:

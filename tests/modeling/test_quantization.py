@@ -1,4 +1,4 @@
-"""int8 scores: near fp32's, alone or in a batch, and never written to disk."""
+"""int8 scores: near fp32's, alone, in a batch, or read from a checkpoint."""
 
 import json
 from itertools import product
@@ -7,43 +7,55 @@ from pathlib import Path
 import pytest
 import torch
 from scipy.stats import kendalltau
+from transformers import AutoModel
 
-from modeling_twolar import TwolarForReranking
-from modeling_twolar.quantization import Int8Linear, quantized_rows
+from modeling_twolar import TwolarForReranking, load_reranker
+from modeling_twolar.packed_bert import bert_common_inputs
+from modeling_twolar.packed_t5 import t5_common_inputs
+from modeling_twolar.quantization import quantize_linears, rounded_rows
 from retrieval.model_files import model_path
+from tests.modeling.small_models import CLASSIFIERS, save_classifier
 from tests.modeling.test_scores import mixed_pairs
 
+MINILM = "all-MiniLM-L6-v2"
+T5 = {"t5": (True, "relu"), "gated t5": (False, "gated-gelu")}
 QUESTIONS = Path("evaluation/python_questions/queries.jsonl")
 
 
 @pytest.fixture(scope="module")
 def minilm():
-    return TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2"))
+    return TwolarForReranking.from_backbone(model_path(MINILM))
 
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_an_int8_layer_equals_its_float_layer_up_to_rounding(bias):
     torch.manual_seed(0)
-    linear = torch.nn.Linear(96, 40, bias=bias)
+    layers = torch.nn.Sequential(torch.nn.Linear(96, 40, bias=bias)).requires_grad_(False)
     rows = torch.randn(3, 130, 96) + 0.5
-    expected = linear(rows)
-    found = Int8Linear(linear, rows.abs().amax(dim=(0, 1)))(rows)
+    expected = layers(rows)
+    quantize_linears(layers, [], lambda: layers(rows))
+    found = layers(rows)
     assert found.shape == expected.shape
     assert 0 < (found - expected).abs().max() < 0.02 * expected.abs().max()
 
 
 def test_rows_are_rounded_within_their_own_range():
-    rows = torch.tensor([[0.0, 1.0, 2.55], [-100.0, 0.0, 155.0], [0.5, 0.5, 0.5], [0.0, 0.0, 0.0]])
-    quantized, step, smallest = quantized_rows(rows.clone())
-    assert (quantized * step + smallest - rows).abs().le(step / 2 + 1e-6).all()
-    assert smallest.flatten().tolist() == [0.0, -100.0, 0.5, 0.0]
+    rows = torch.tensor(
+        [[0.0, 1.0, 2.54], [-100.0, 0.0, 154.0], [0.5, 0.5, 0.5], [0.0, 0.0, 0.0], [-9.0, -5.0, -1.0]]
+    )
+    values, zero, step = rounded_rows(
+        rows, torch.empty_like(rows), torch.zeros(rows.shape, dtype=torch.uint8)
+    )
+    assert ((values - zero) * step - rows).abs().le(step / 2 + 1e-6).all()
+    assert (values - zero)[rows == 0].eq(0).all()
+    assert zero.flatten().tolist() == [0, 100, 0, 0, 254]
 
 
 def test_int8_keeps_the_order_of_a_trained_model(minilm):
     questions = [json.loads(line)["text"] for line in QUESTIONS.read_text().splitlines()[:15]]
     pairs = list(product(questions, questions))
     expected = minilm.score(pairs)
-    quantized = TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2")).quantize("int8")
+    quantized = TwolarForReranking.from_backbone(model_path(MINILM)).quantize("int8")
     assert kendalltau(quantized.score(pairs), expected).statistic >= 0.97
 
 
@@ -58,12 +70,56 @@ def test_int8_t5_scores_do_not_depend_on_the_batch(tiny_t5, tied, feed_forward):
     torch.testing.assert_close(scores, alone, atol=1e-3, rtol=0)
 
 
-def test_a_loaded_checkpoint_can_be_quantized_and_an_int8_model_is_not_saved(tiny_t5, tmp_path):
-    TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu")).save_pretrained(tmp_path / "whole")
-    model = TwolarForReranking.from_pretrained(tmp_path / "whole").quantize("int8")
-    assert model.rank("red planet", ["Mars", "The Sun"])[0]["score"] is not None
-    with pytest.raises(ValueError, match="save it before quantize"):
-        model.save_pretrained(tmp_path / "int8")
-    assert not (tmp_path / "int8").exists()
+@pytest.mark.parametrize("name", ["t5", "gated t5", "bert", "roberta"])
+def test_smoothing_alone_changes_no_score(tiny_t5, tmp_path, name):
+    model, pairs = TwolarForReranking.from_backbone(start_of(name, tmp_path, tiny_t5)), mixed_pairs(10)
+    expected, body = model.score(pairs), model.backbone.base_model
+    shared = [
+        own
+        for own in (t5_common_inputs(body.encoder) if name in T5 else bert_common_inputs(body))
+        if own.source is not None
+    ]
+    before = [own.layers[0].weight.clone() for own in shared]
+    for own in shared:
+        assert own.smooth(torch.rand(own.layers[0].in_features) * 9) is None
+    assert not any(own.layers[0].weight.allclose(old) for own, old in zip(shared, before, strict=True))
+    torch.testing.assert_close(model.score(pairs), expected, atol=1e-4, rtol=1e-4)
+
+
+def start_of(name, folder, tiny_t5):
+    if name in T5:
+        return tiny_t5(*T5[name])
+    return model_path(name) if name == MINILM else save_classifier(folder, name)
+
+
+@pytest.mark.parametrize("name", [*T5, MINILM, *CLASSIFIERS])
+def test_an_int8_checkpoint_has_the_scores_of_the_model_that_was_saved(tiny_t5, tmp_path, name):
+    model, pairs = (
+        TwolarForReranking.from_backbone(start_of(name, tmp_path / "start", tiny_t5)),
+        mixed_pairs(10),
+    )
+    model.save_pretrained(tmp_path / "whole")
+    expected = model.quantize("int8").score(pairs)
+    model.save_pretrained(tmp_path / "int8")
+    loaded = AutoModel.from_pretrained(tmp_path / "int8", trust_remote_code=True)
+    assert loaded.score(pairs).equal(expected)
+    assert loaded.quantize().score(pairs).equal(expected)
+    with torch.enable_grad():  # every layer by itself
+        pair = loaded.tokenizer(*pairs[0], return_tensors="pt")
+        torch.testing.assert_close(loaded(**pair).logits[0], expected[:1], atol=1e-3, rtol=1e-3)
+    loaded.save_pretrained(tmp_path / "again")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "int8", "again")]
+    assert weights[1] == weights[2]
+    assert len(weights[1]) < len(weights[0])
+
+
+def test_an_int8_checkpoint_is_for_scoring_on_a_cpu(tiny_t5, tmp_path):
+    model = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu"))
+    model.require_float_weights()
     with pytest.raises(ValueError, match="'int4' is not 'int8'"):
         model.quantize("int4")
+    model.quantize().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="its weights are int8, for scoring alone"):
+        load_reranker(tmp_path).require_float_weights()
+    with pytest.raises(ValueError, match="float32 on a CPU, not torch"):
+        TwolarForReranking.from_pretrained(tmp_path, dtype=torch.bfloat16).score([("query", "passage")])

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoTokenizer
 
 from modeling_twolar import load_reranker
+from retrieval.errors import InputError
 from serving.export import export
 from tests.command_line import run_module
 from tests.modeling.small_models import PAIRS, save_classifier, save_language_model
@@ -94,6 +95,13 @@ def run_script(script, folder):
         [sys.executable, script, folder], cwd=script.parent, capture_output=True, text=True, check=True
     )
     return json.loads(done.stdout)
+
+
+def test_an_export_of_an_int8_checkpoint_is_refused(tiny_t5, tmp_path):
+    load_reranker(tiny_t5(False, "gated-gelu")).quantize().save_pretrained(tmp_path / "int8")
+    with pytest.raises(InputError, match="its weights are int8, for scoring alone"):
+        export(str(tmp_path / "int8"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_over_something_is_refused(tmp_path):

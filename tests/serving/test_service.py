@@ -124,11 +124,14 @@ def test_after_sigterm_the_request_in_flight_is_answered_and_the_server_ends_tho
         served.stop()
 
 
-def test_int8_gives_nearly_the_scores_of_the_checkpoint(small_teacher, model):
+def test_int8_gives_nearly_the_scores_of_the_checkpoint(small_teacher, model, tmp_path):
     pairs = [(QUERY, text) for text in TEXTS]
     exact = model.score(pairs)
-    scores = load_checkpoint(str(small_teacher), Loading(int8=True)).score(pairs)
+    quantized = load_checkpoint(str(small_teacher), Loading(int8=True))
+    scores = quantized.score(pairs)
     assert 1e-6 < (scores - exact).abs().max() < 0.1 * (exact.max() - exact.min())
+    quantized.save_pretrained(tmp_path)
+    assert load_checkpoint(str(tmp_path), Loading()).score(pairs).equal(scores)
 
 
 def test_a_checkpoint_s_own_code_runs_only_where_that_is_asked_for(small_teacher, model):

@@ -5,6 +5,7 @@ import re
 import pytest
 from datasets import Dataset
 
+from modeling_twolar import load_reranker
 from retrieval.errors import InputError
 from tests.modeling.small_models import save_classifier
 from tests.training.conftest import row, train
@@ -98,6 +99,12 @@ def test_a_start_that_cannot_be_is_one_line(settings, message, tiny_t5):
     with pytest.raises(InputError, match="cannot be used") as refused:
         load_student(ModelArguments(str(tiny_t5(False, "gated-gelu")), **settings))
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_an_int8_start_is_one_line(tiny_t5, tmp_path):
+    load_reranker(tiny_t5(False, "gated-gelu")).quantize().save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="its weights are int8, for scoring alone"):
+        load_student(ModelArguments(str(tmp_path)))
 
 
 def test_a_length_beyond_the_starts_positions_is_one_line(tmp_path):
