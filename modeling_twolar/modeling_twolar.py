@@ -25,6 +25,7 @@ from .configuration_twolar import TwolarConfig
 from .head import ScoringHead
 from .layers import with_layers
 from .packaging import copy_code
+from .packed_attention import is_plain
 from .packed_bert import bert_common_inputs, can_be_packed
 from .packed_t5 import t5_common_inputs
 from .passage_encoding import EncodingModel
@@ -184,17 +185,25 @@ class TwolarForReranking(EncodingModel):
         an int8 checkpoint, which loads as any other.
 
         Raises:
-            ValueError: for another scheme, a model that is not on a CPU, or a PyTorch without oneDNN.
+            ValueError: for another scheme, a model that is not on a CPU or has adapters, or a PyTorch without oneDNN.
         """
         if scheme != "int8":
             raise ValueError(f"quantization scheme {scheme!r} is not 'int8', the only one")
         if self.config.quantization:
             return self
+        if not is_plain(self):
+            raise ValueError(
+                "adapters are not quantized; merge them into the weights first (merge_and_unload)"
+            )
         self.float().eval().requires_grad_(False)
         body, inputs = self._quantized_part()
         quantize_linears(body, inputs, self._read_random_tokens)
         self.config.quantization = scheme
         return self
+
+    def _apply(self, *args: Any, **kwargs: Any) -> "TwolarForReranking":
+        """Of an int8 model nothing: whoever moves every model to a GPU or to bf16 leaves it where it works."""
+        return self if self.config.quantization else super()._apply(*args, **kwargs)
 
     def require_float_weights(self) -> None:
         """Check that the weights can be trained and written in other formats.

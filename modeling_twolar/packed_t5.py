@@ -150,7 +150,7 @@ def _cross_attention(
     attention: T5Attention, state: torch.Tensor, pairs: torch.Tensor, is_padding: torch.Tensor
 ) -> torch.Tensor:
     heads = (attention.n_heads, attention.key_value_proj_dim)
-    key, value = (project.weight.unflatten(0, heads) for project in (attention.k, attention.v))
+    key, value = (linear.weight.unflatten(0, heads) for linear in (attention.k, attention.v))
     query = torch.einsum("bhk,hkd->bhd", attention.q(state).unflatten(1, heads), key)
     weights = (query @ pairs.mT).masked_fill_(is_padding[:, None], float("-inf")).softmax(dim=-1)
     return attention.o(torch.einsum("bhd,hkd->bhk", weights @ pairs, value).flatten(1))

@@ -2,10 +2,10 @@
 
 One range for each token, not one for the whole batch: activations have outliers (Dettmers et al. 2022,
 "LLM.int8()"), and a shared range would make a pair's score depend on its neighbours in the batch. The range runs
-from the token's smallest value, or zero, to its largest, since many activations lie mostly on one side of zero.
+from the token's smallest value to its largest, zero within, since many activations lie mostly on one side of zero.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -22,7 +22,7 @@ LEVELS = 254 if torch.cpu._is_vnni_supported() else 126
 WHOLE = 2.0**23
 # Of which the reciprocal is still finite.
 SMALLEST_STEP = 1e-37
-# Rows that are rounded at a time, so that they stay in the cache.
+# Rows of a thread that are rounded at a time, so that they stay in the cache.
 CACHED_ROWS = 256
 # Products have a multiple of so many rows: oneDNN prepares, and keeps, each size of a product by itself.
 ROWS_STEP = 32
@@ -40,30 +40,27 @@ def quantize_linears(
     Raises:
         ValueError: where PyTorch was built without oneDNN, or the weights are not on a CPU.
     """
-    if not torch.backends.mkldnn.is_available():
-        raise ValueError("int8 needs a PyTorch with oneDNN, which this build lacks; score in fp32 or bf16")
-    if any(parameter.device.type != "cpu" for parameter in module.parameters()):
-        raise ValueError("int8 runs on a CPU; move the model there first")
+    for parameter in module.parameters():
+        _require_int8(parameter)
     inputs = _all_inputs(module, common_inputs)
     largest = largest_inputs([own.layers[0] for own in inputs], run)
     multipliers = [own.smooth(largest.get(own.layers[0])) for own in inputs]
     for own, multiplier in zip(inputs, multipliers, strict=True):
-        for layer, quantized in _replaced(module, own):
+        for layer, quantized in _replace(module, own):
             quantized.take(layer, multiplier)
 
 
 def prepare_int8(module: nn.Module, common_inputs: Iterable[CommonInput]) -> None:
     """Replace every linear layer by an int8 one that waits for the weights of a checkpoint."""
     for own in _all_inputs(module, common_inputs):
-        for _ in _replaced(module, own):
-            pass
+        _replace(module, own)
 
 
 def pack_int8(module: nn.Module) -> None:
     """Have every int8 layer put its weights into the order in which they are multiplied.
 
     Raises:
-        ValueError: for weights that are not on a CPU.
+        ValueError: for weights that are not on a CPU in float32, or a PyTorch without oneDNN.
     """
     for layer in module.modules():
         if isinstance(layer, Int8Linear):
@@ -88,17 +85,17 @@ def project(linears: Sequence[nn.Module], hidden: torch.Tensor, outs: Sequence[t
 class Int8Linear(nn.Module):
     """A linear layer with int8 weights: float32 rows (..., in_features) → float32 (..., out_features).
 
-    Its state is `weight`, (out_features, in_features) int8, `scale` and perhaps `bias`, (out_features,), and, where
-    `is_smoothed` as it is rounded, the input's `multiplier`, (in_features,).
+    Its `state_dict` has `weight`, (out_features, in_features) int8, `scale` and perhaps `bias`, (out_features,), and
+    `multiplier`, (in_features,), where the input is smoothed before it is rounded.
     """
 
-    def __init__(self, in_features: int, out_features: int, has_bias: bool, is_smoothed: bool) -> None:
+    def __init__(self, in_features: int, out_features: int, has_bias: bool, has_multiplier: bool) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
         self.register_buffer("scale", torch.ones(out_features))
         self.register_buffer("bias", torch.zeros(out_features) if has_bias else None)
-        self.register_buffer("multiplier", torch.ones(in_features) if is_smoothed else None)
+        self.register_buffer("multiplier", torch.ones(in_features) if has_multiplier else None)
         self._packed: _Packed | None = None
 
     @torch.no_grad()
@@ -113,9 +110,8 @@ class Int8Linear(nn.Module):
         self.pack()
 
     def pack(self) -> None:
-        """Put the weights into the order in which they are multiplied; that they had is kept by `state_dict` alone."""
-        if self.weight.device.type != "cpu":
-            raise ValueError("int8 weights are multiplied on a CPU; load the checkpoint there")
+        """Put the weights into the order in which they are multiplied; `state_dict` puts them back into theirs."""
+        _require_int8(self.scale)
         if self._packed is None:
             offset = (self.scale * self.weight.sum(dim=1))[None, :]
             zero_points = torch.zeros(self.out_features, dtype=torch.int32)
@@ -131,8 +127,9 @@ class Int8Linear(nn.Module):
 
     def multiply(self, rounded: "RoundedRows", out: torch.Tensor) -> None:
         """Write the product with rows (n, in_features) into `out`, (n, out_features)."""
-        self.pack()
-        weight, offset, zero_points = cast(_Packed, self._packed)
+        if self._packed is None:
+            raise ValueError("an int8 layer has no weights yet; load a checkpoint's")
+        weight, offset, zero_points = self._packed
         product = torch.ops.onednn.qlinear_pointwise(
             rounded.values,
             1.0,
@@ -156,8 +153,24 @@ class Int8Linear(nn.Module):
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self._packed is not None:
-            destination[f"{prefix}weight"] = self._packed.weight.to_dense().T.contiguous()
+        destination[f"{prefix}weight"] = self._plain_weight()
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.weight, self._packed = self._plain_weight(), None
+        super()._load_from_state_dict(*args, **kwargs)
+        self.pack()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """As a copy and a pickle have it: oneDNN's order of the weights is its own."""
+        buffers = {**self._buffers, "weight": self._plain_weight()}
+        return {**self.__dict__, "_buffers": buffers, "_packed": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.pack()
+
+    def _plain_weight(self) -> torch.Tensor:
+        return self.weight if self._packed is None else self._packed.weight.to_dense().T.contiguous()
 
 
 class _Packed(NamedTuple):
@@ -197,21 +210,18 @@ def rounded_rows(rows: torch.Tensor, room: torch.Tensor, values: torch.Tensor) -
 
 @torch.no_grad()
 def _project_int8(linears: Sequence[Int8Linear], hidden: torch.Tensor, outs: Sequence[torch.Tensor]) -> None:
-    if hidden.dtype != torch.float32 or hidden.device.type != "cpu":
-        raise ValueError(
-            f"int8 layers take float32 on a CPU, not {hidden.dtype} on {hidden.device}; leave the model there"
-        )
     multiplier = linears[0].multiplier
-    rows = min(len(hidden), CACHED_ROWS)
+    at_once = CACHED_ROWS * torch.get_num_threads()
+    rows = min(len(hidden), at_once)
     room = hidden.new_empty(rows, hidden.shape[1])
     values = torch.zeros(rows + -rows % ROWS_STEP, hidden.shape[1], dtype=torch.uint8)
-    for start in range(0, len(hidden), CACHED_ROWS):
-        own = hidden[start : start + CACHED_ROWS]
+    for start in range(0, len(hidden), at_once):
+        own = hidden[start : start + at_once]
         own_room = room[: len(own)]
         scaled = own if multiplier is None else torch.mul(own, multiplier, out=own_room)
         rounded = rounded_rows(scaled, own_room, values[: len(own) + -len(own) % ROWS_STEP])
         for linear, out in zip(linears, outs, strict=True):
-            linear.multiply(rounded, out[start : start + CACHED_ROWS])
+            linear.multiply(rounded, out[start : start + at_once])
 
 
 def _all_inputs(module: nn.Module, common_inputs: Iterable[CommonInput]) -> list[CommonInput]:
@@ -221,12 +231,26 @@ def _all_inputs(module: nn.Module, common_inputs: Iterable[CommonInput]) -> list
     return inputs + [CommonInput([layer]) for layer in linears if layer not in shared]
 
 
-def _replaced(module: nn.Module, common: CommonInput) -> Iterator[tuple[nn.Linear, Int8Linear]]:
-    """Each of these layers of `module`, and the int8 one that is now in its place."""
+def _replace(module: nn.Module, common: CommonInput) -> list[tuple[nn.Linear, Int8Linear]]:
+    """Put an int8 layer into the place of each of these of `module`; the pairs."""
     names = {layer: name for name, layer in module.named_modules()}
+    pairs = []
     for layer in common.layers:
         quantized = Int8Linear(
-            layer.in_features, layer.out_features, layer.bias is not None, is_smoothed=common.source is None
+            layer.in_features,
+            layer.out_features,
+            layer.bias is not None,
+            has_multiplier=common.source is None,
         )
         module.set_submodule(names[layer], quantized)
-        yield layer, quantized
+        pairs.append((layer, quantized))
+    return pairs
+
+
+def _require_int8(weights: torch.Tensor) -> None:
+    if not torch.backends.mkldnn.is_available():
+        raise ValueError("int8 needs a PyTorch with oneDNN, which this build lacks; score in fp32 or bf16")
+    if weights.device.type != "cpu" or weights.dtype != torch.float32:
+        raise ValueError(
+            f"int8 runs on a CPU, beside float32, not {weights.dtype} on {weights.device}; load the model so"
+        )

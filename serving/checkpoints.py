@@ -118,7 +118,7 @@ def load_checkpoint(source: str, loading: Loading) -> Reranker:
         raise InputError(f"--model {source}: cannot be loaded ({reason}); name a checkpoint") from error
     if not hasattr(model, "rank"):
         raise InputError(f"--model {source}: a {type(model).__name__}; name a TWOLAR checkpoint")
-    if not loading.int8 and not getattr(model.config, "quantization", None):
+    if not loading.int8:
         return model.to(best_device())  # type: ignore[arg-type]
     if not hasattr(model, "quantize"):
         raise InputError(f"--model {source}: its code is too old for --int8; leave that out, or save it anew")

@@ -29,6 +29,8 @@ from tests.command_line import run_module
 torch.set_num_threads(1)
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
+# Folders whose files share what takes long to make; any other file may have a process of its own.
+ONE_PROCESS = ("model_cards", "spaces_demo")
 # Folders whose files take longest begin, so that two processes end together.
 LONGEST_FIRST = (
     "training",
@@ -84,8 +86,12 @@ PLANETS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: _place(item.path.parent.name))
+    for item in items:
+        folder = item.path.parent
+        item.add_marker(pytest.mark.xdist_group(str(folder if folder.name in ONE_PROCESS else item.path)))
 
 
 def _place(folder):

@@ -97,18 +97,23 @@ def test_inspect_shows_the_scores_and_order_ranks_a_run_by_them(built, small_tea
 def test_a_build_killed_while_the_reranker_labels_ends_in_the_same_bytes(
     built, corpus, small_teacher, tmp_path
 ):
-    arguments = command(corpus, tmp_path / "out", "--teacher", f"reranker:{small_teacher}")
-    process = subprocess.Popen(
-        arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    next(line for line in process.stdout if "] rankings" in line)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not BuildFolder(tmp_path / "out").rankings(0).exists()
+    for attempt in range(5):  # a busy machine may send the signal when all is labelled
+        out = tmp_path / f"out {attempt}"
+        arguments = command(corpus, out, "--teacher", f"reranker:{small_teacher}")
+        process = subprocess.Popen(
+            arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        next(line for line in process.stdout if "] rankings" in line)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if not BuildFolder(out).rankings(0).exists():
+            break
+    else:
+        pytest.fail("no signal came while the reranker was labelling")
     result = run(arguments)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("done before, reused") == 4
-    assert published(tmp_path / "out") == published(built)
+    assert published(out) == published(built)
 
 
 def test_a_dataset_whose_scores_are_not_the_rankings_is_refused(built, tmp_path):

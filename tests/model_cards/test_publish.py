@@ -130,10 +130,9 @@ def test_a_checkpoints_own_code_sees_no_key(staged, monkeypatch):
     folder = staged("model")
     (folder / "README.md").write_text(MODEL_CARD)
     code = (folder / "modeling_twolar.py").read_text()
-    replace(folder, "modeling_twolar.py", code + "\nassert 'hf_secret' not in os.environ.values()\n")
-    assert list(find_problems("model", folder)) == []
-    replace(folder, "modeling_twolar.py", code + "\nassert 'PATH' not in os.environ\n")
-    assert list(find_problems("model", folder)) == ["does not load in a clean process: AssertionError"]
+    look = "\nraise LookupError(sorted(set(os.environ) & {'PATH', 'HF_TOKEN'}))\n"
+    replace(folder, "modeling_twolar.py", code + look)
+    assert list(find_problems("model", folder)) == ["does not load in a clean process: LookupError: ['PATH']"]
 
 
 def test_a_space_that_is_no_python_is_refused(staged):

@@ -22,48 +22,62 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 from sentence_transformers import CrossEncoder
 
-path, pairs = sys.argv[1], json.loads(sys.argv[2])
-found = {}
-model = AutoModel.from_pretrained(path, trust_remote_code=True)
-found["score"] = model.score(pairs).tolist()
-found["rank"] = [row["corpus_id"] for row in model.rank(pairs[0][0], [passage for _, passage in pairs])]
-tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=True)
-classifier = AutoModelForSequenceClassification.from_pretrained(path, trust_remote_code=True)
-batch = tokenizer(*map(list, zip(*pairs)), truncation="only_second", padding=True, return_tensors="pt")
-with torch.no_grad():
-    found["classifier"] = classifier(**batch).logits[:, 0].tolist()
-text_classification = pipeline("text-classification", model=path, trust_remote_code=True)
-inputs = [{"text": query, "text_pair": passage} for query, passage in pairs]
-found["pipeline"] = [row["score"] for row in text_classification(inputs)]
-cross_encoder = CrossEncoder(path, trust_remote_code=True)
-found["cross_encoder"] = cross_encoder.predict(pairs).tolist()
-found["cross_encoder_rank"] = [row["corpus_id"] for row in cross_encoder.rank(pairs[0][0], [p for _, p in pairs])]
-print(json.dumps(found))
+def doors(path, pairs):
+    found = {}
+    model = AutoModel.from_pretrained(path, trust_remote_code=True)
+    found["score"] = model.score(pairs).tolist()
+    found["rank"] = [row["corpus_id"] for row in model.rank(pairs[0][0], [passage for _, passage in pairs])]
+    tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=True)
+    classifier = AutoModelForSequenceClassification.from_pretrained(path, trust_remote_code=True)
+    batch = tokenizer(*map(list, zip(*pairs)), truncation="only_second", padding=True, return_tensors="pt")
+    with torch.no_grad():
+        found["classifier"] = classifier(**batch).logits[:, 0].tolist()
+    text_classification = pipeline("text-classification", model=path, trust_remote_code=True)
+    inputs = [{"text": query, "text_pair": passage} for query, passage in pairs]
+    found["pipeline"] = [row["score"] for row in text_classification(inputs)]
+    cross_encoder = CrossEncoder(path, trust_remote_code=True)
+    found["cross_encoder"] = cross_encoder.predict(pairs).tolist()
+    order = cross_encoder.rank(pairs[0][0], [passage for _, passage in pairs])
+    found["cross_encoder_rank"] = [row["corpus_id"] for row in order]
+    return found
+
+folder, names, pairs = sys.argv[1], *map(json.loads, sys.argv[2:])
+print(json.dumps({name: doors(f"{folder}/{name}", pairs) for name in names}))
 """
+# The language model's tokenizer is byte-level, and begins each text.
+STARTS = {
+    "t5": lambda tiny_t5, folder: tiny_t5(False, "gated-gelu"),
+    "minilm": lambda tiny_t5, folder: model_path("all-MiniLM-L6-v2"),
+    "classifier": lambda tiny_t5, folder: save_classifier(folder, "bert"),
+    "two labels": lambda tiny_t5, folder: save_classifier(folder, "modernbert", 2),
+    "language model": lambda tiny_t5, folder: save_language_model(folder, "llama3"),
+}
 
 
-@pytest.fixture(params=["t5", "minilm", "classifier", "two labels", "language model"])
-def start(request, tiny_t5, tmp_path):
-    """A pretrained model of each kind; the language model's tokenizer is byte-level, and begins each text."""
-    if request.param == "t5":
-        return tiny_t5(False, "gated-gelu")
-    if request.param == "minilm":
-        return model_path("all-MiniLM-L6-v2")
-    if request.param == "language model":
-        return save_language_model(tmp_path / "start", "llama3")
-    name, num_labels = ("modernbert", 2) if request.param == "two labels" else ("bert", 1)
-    return save_classifier(tmp_path / "start", name, num_labels)
-
-
-def test_every_door_gives_the_same_scores(start, tmp_path):
-    model = TwolarForReranking.from_backbone(start)
-    model.save_pretrained(tmp_path / "checkpoint")
+@pytest.fixture(scope="module")
+def checkpoints(tiny_t5, tmp_path_factory):
+    """A checkpoint of each kind of start, by its name, and what each door gives of it in one clean process."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    models = {
+        name: TwolarForReranking.from_backbone(start(tiny_t5, folder / f"start of {name}"))
+        for name, start in STARTS.items()
+    }
+    for name, model in models.items():
+        model.save_pretrained(folder / name)
     result = subprocess.run(
-        [sys.executable, "-c", WITHOUT_OURS + CLEAN_PROCESS, str(tmp_path / "checkpoint"), json.dumps(PAIRS)],
-        cwd=tmp_path, capture_output=True, text=True,
+        [
+            sys.executable, "-c", WITHOUT_OURS + CLEAN_PROCESS, str(folder), json.dumps(list(models)),
+            json.dumps(PAIRS),
+        ],
+        cwd=folder, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    found = json.loads(result.stdout.splitlines()[-1])
+    return models, json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_every_door_gives_the_same_scores(name, checkpoints):
+    model, found = (each[name] for each in checkpoints)
     expected = model.score(PAIRS)
     for door in ("score", "classifier", "pipeline", "cross_encoder"):
         # Of an empty second text transformers makes a text alone, which a classifier's own tokenizer reads otherwise.

@@ -1,11 +1,14 @@
 """int8 scores: near fp32's, alone, in a batch, or read from a checkpoint."""
 
 import json
+import pickle
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from scipy.stats import kendalltau
 from transformers import AutoModel
 
@@ -48,7 +51,6 @@ def test_rows_are_rounded_within_their_own_range():
     )
     assert ((values - zero) * step - rows).abs().le(step / 2 + 1e-6).all()
     assert (values - zero)[rows == 0].eq(0).all()
-    assert zero.flatten().tolist() == [0, 100, 0, 0, 254]
 
 
 def test_int8_keeps_the_order_of_a_trained_model(minilm):
@@ -70,7 +72,7 @@ def test_int8_t5_scores_do_not_depend_on_the_batch(tiny_t5, tied, feed_forward):
     torch.testing.assert_close(scores, alone, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["t5", "gated t5", "bert", "roberta"])
+@pytest.mark.parametrize("name", ["t5", "gated t5", MINILM, "roberta"])
 def test_smoothing_alone_changes_no_score(tiny_t5, tmp_path, name):
     model, pairs = TwolarForReranking.from_backbone(start_of(name, tmp_path, tiny_t5)), mixed_pairs(10)
     expected, body = model.score(pairs), model.backbone.base_model
@@ -121,5 +123,32 @@ def test_an_int8_checkpoint_is_for_scoring_on_a_cpu(tiny_t5, tmp_path):
     model.quantize().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="its weights are int8, for scoring alone"):
         load_reranker(tmp_path).require_float_weights()
-    with pytest.raises(ValueError, match="float32 on a CPU, not torch"):
-        TwolarForReranking.from_pretrained(tmp_path, dtype=torch.bfloat16).score([("query", "passage")])
+    with pytest.raises(ValueError, match="beside float32, not torch"):
+        TwolarForReranking.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    model.to("meta").bfloat16()
+    assert model.device.type == "cpu" and model.dtype == torch.float32
+
+
+def test_adapters_are_not_quantized(tiny_t5):
+    model = get_peft_model(
+        TwolarForReranking.from_backbone(tiny_t5(True, "relu")), LoraConfig(target_modules="all-linear")
+    )
+    with pytest.raises(ValueError, match="merge_and_unload"):
+        model.quantize()
+    assert model.merge_and_unload().quantize().score([("query", "passage")]).isfinite().all()
+
+
+def test_a_float_checkpoint_is_not_taken_for_an_int8_one(tiny_t5, tmp_path):
+    TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu")).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="no int8 weights"):
+        AutoModel.from_pretrained(tmp_path, quantization="int8", trust_remote_code=True)
+
+
+def test_an_int8_model_is_copied_pickled_and_filled_from_a_state(tiny_t5):
+    pairs = mixed_pairs(5)
+    model = TwolarForReranking.from_backbone(tiny_t5(False, "gated-gelu")).quantize()
+    expected = model.score(pairs)
+    for other in (deepcopy(model), pickle.loads(pickle.dumps(model)), TwolarForReranking(model.config)):
+        other.tokenizer = model.tokenizer
+        other.load_state_dict(model.state_dict())
+        assert other.eval().score(pairs).equal(expected)

@@ -131,7 +131,7 @@ def test_int8_gives_nearly_the_scores_of_the_checkpoint(small_teacher, model, tm
     scores = quantized.score(pairs)
     assert 1e-6 < (scores - exact).abs().max() < 0.1 * (exact.max() - exact.min())
     quantized.save_pretrained(tmp_path)
-    assert load_checkpoint(str(tmp_path), Loading()).score(pairs).equal(scores)
+    assert load_checkpoint(str(tmp_path), Loading(int8=True)).score(pairs).equal(scores)
 
 
 def test_a_checkpoint_s_own_code_runs_only_where_that_is_asked_for(small_teacher, model):
