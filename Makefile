@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 RUN := .venv/bin/python
-PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses 2 --no-loadscope-reorder
 DATASET := twolar/python-stdlib-reranker
 STUDENT := twolar/minilm-python-stdlib
 START := twolar/minilm-python-stdlib-start

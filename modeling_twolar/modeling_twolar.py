@@ -5,9 +5,9 @@ ECIR 2024, arXiv 2403.17759. The score of a passage is logit('true') - logit('fa
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -16,7 +16,6 @@ from transformers import (
     AutoModelForSequenceClassification,
     PretrainedConfig,
     PreTrainedModel,
-    T5Model,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
@@ -25,13 +24,8 @@ from .configuration_twolar import TwolarConfig
 from .head import ScoringHead
 from .layers import with_layers
 from .packaging import copy_code
-from .packed_attention import is_plain
-from .packed_bert import bert_common_inputs, can_be_packed
-from .packed_t5 import t5_common_inputs
-from .passage_encoding import EncodingModel
-from .quantization import prepare_int8, quantize_linears
+from .quantizable import QuantizableModel
 from .readouts import make_readout
-from .smoothing import CommonInput
 from .start import load_start
 
 AUTO_MAP = {
@@ -42,12 +36,8 @@ AUTO_MAP = {
 # sentence-transformers' CrossEncoder reads this: raw scores, no sigmoid.
 RAW_SCORES = {"activation_fn": "torch.nn.modules.linear.Identity"}
 
-# The sample on which `quantize` sees activations: pairs and tokens, and how many of these are the query's.
-SAMPLE_SHAPE = (8, 128)
-SAMPLE_QUERY_TOKENS = 16
 
-
-class TwolarForReranking(EncodingModel):
+class TwolarForReranking(QuantizableModel):
     """A backbone, a readout of its hidden states, and a head that turns it into one score."""
 
     config_class = TwolarConfig
@@ -75,7 +65,7 @@ class TwolarForReranking(EncodingModel):
                 cast(Any, config.backbone_config).hidden_size, config.score_strategy, config.head_scale
             )
         if config.quantization:
-            prepare_int8(*self._quantized_part())
+            self._prepare_int8()
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -176,63 +166,6 @@ class TwolarForReranking(EncodingModel):
             self.backbone, inputs["input_ids"], inputs["attention_mask"], inputs.get("token_type_ids")
         )
         return self.head(hidden)
-
-    def quantize(self, scheme: Literal["int8"] = "int8") -> "TwolarForReranking":
-        """This model with int8 matrix products, for scoring on a CPU; the float32 weights are gone afterwards.
-
-        Of a T5 only the encoder, and not a classifier's own head: there is the work. `quantization.py` says how
-        activations are rounded. What they are like is seen on seeded random tokens. `save_pretrained` then writes
-        an int8 checkpoint, which loads as any other.
-
-        Raises:
-            ValueError: for another scheme, a model that is not on a CPU or has adapters, or a PyTorch without oneDNN.
-        """
-        if scheme != "int8":
-            raise ValueError(f"quantization scheme {scheme!r} is not 'int8', the only one")
-        if self.config.quantization:
-            return self
-        if not is_plain(self):
-            raise ValueError(
-                "adapters are not quantized; merge them into the weights first (merge_and_unload)"
-            )
-        self.float().eval().requires_grad_(False)
-        body, inputs = self._quantized_part()
-        quantize_linears(body, inputs, self._read_random_tokens)
-        self.config.quantization = scheme
-        return self
-
-    def _apply(self, *args: Any, **kwargs: Any) -> "TwolarForReranking":
-        """Of an int8 model nothing: whoever moves every model to a GPU or to bf16 leaves it where it works."""
-        return self if self.config.quantization else super()._apply(*args, **kwargs)
-
-    def require_float_weights(self) -> None:
-        """Check that the weights can be trained and written in other formats.
-
-        Raises:
-            ValueError: for an int8 checkpoint.
-        """
-        if self.config.quantization:
-            raise ValueError(
-                "its weights are int8, for scoring alone; name the checkpoint that it was made of"
-            )
-
-    def _quantized_part(self) -> tuple[nn.Module, Iterable[CommonInput]]:
-        if self.config.readout == "decoder_step":
-            encoder = cast(T5Model, self.backbone).encoder
-            return encoder, t5_common_inputs(encoder)
-        body = cast(PreTrainedModel, self.backbone).base_model
-        return body, bert_common_inputs(body) if can_be_packed(body) else ()
-
-    @torch.enable_grad()  # T5's packed way, for scoring alone, does not call every layer
-    def _read_random_tokens(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        vocabulary_size = self.config.backbone_config.vocab_size
-        input_ids = torch.randint(vocabulary_size, SAMPLE_SHAPE, generator=generator)
-        is_passage = (torch.arange(SAMPLE_SHAPE[1]) >= SAMPLE_QUERY_TOKENS).long().expand(SAMPLE_SHAPE)
-        segments = (
-            {"token_type_ids": is_passage} if "token_type_ids" in self.tokenizer.model_input_names else {}
-        )
-        self(input_ids=input_ids, attention_mask=torch.ones_like(input_ids), **segments)
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any

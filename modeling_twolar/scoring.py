@@ -14,7 +14,6 @@ from .inputs import require_pairs, require_passages, require_positive
 from .lengths import own_tokens, position_limit
 from .packed_bert import can_be_packed
 from .prompt_tokenizer import load_tokenizer
-from .quantization import pack_int8
 from .windows import best_of_each, windows
 
 TOKENIZER_BATCH = 1024
@@ -45,18 +44,11 @@ class RerankingModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """As in transformers; the tokenizer then comes from the same `revision` and `subfolder`, by this `token`.
-
-        Raises:
-            ValueError: for an int8 checkpoint that is not loaded on a CPU in float32, or is none.
-        """
-        wants_found = kwargs.pop("output_loading_info", False)
-        model, found = super().from_pretrained(*args, output_loading_info=True, **kwargs)
-        if model.config.quantization and found["missing_keys"]:
-            raise ValueError("the checkpoint has no int8 weights; load it as it is, and call quantize")
+        """As in transformers; the tokenizer then comes from the same `revision` and `subfolder`, by this `token`."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
         model._place = {name: kwargs[name] for name in TOKENIZER_PLACE if kwargs.get(name)}
-        pack_int8(model)
-        return (model, found) if wants_found else model
+        return loaded
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Tests run in several processes: each has its own copies of checkpoints' code and of datasets.
@@ -21,6 +22,7 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
 )
+from xdist.scheduler import LoadFileScheduling
 
 from modeling_twolar import load_reranker
 from tests.bert_tokenizer import as_bert
@@ -86,12 +88,20 @@ PLANETS = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: _place(item.path.parent.name))
-    for item in items:
-        folder = item.path.parent
-        item.add_marker(pytest.mark.xdist_group(str(folder if folder.name in ONE_PROCESS else item.path)))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
+
+
+class ByFile(LoadFileScheduling):
+    """A file's tests in one process, and those of all files in a folder of `ONE_PROCESS`."""
+
+    def _split_scope(self, nodeid):
+        file = Path(super()._split_scope(nodeid))
+        return str(file.parent if file.parent.name in ONE_PROCESS else file)
 
 
 def _place(folder):

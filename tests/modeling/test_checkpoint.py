@@ -44,6 +44,7 @@ def doors(path, pairs):
 folder, names, pairs = sys.argv[1], *map(json.loads, sys.argv[2:])
 print(json.dumps({name: doors(f"{folder}/{name}", pairs) for name in names}))
 """
+INT8 = "int8"
 # The language model's tokenizer is byte-level, and begins each text.
 STARTS = {
     "t5": lambda tiny_t5, folder: tiny_t5(False, "gated-gelu"),
@@ -62,6 +63,7 @@ def checkpoints(tiny_t5, tmp_path_factory):
         name: TwolarForReranking.from_backbone(start(tiny_t5, folder / f"start of {name}"))
         for name, start in STARTS.items()
     }
+    models[INT8] = TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2")).quantize()
     for name, model in models.items():
         model.save_pretrained(folder / name)
     result = subprocess.run(
@@ -75,7 +77,7 @@ def checkpoints(tiny_t5, tmp_path_factory):
     return models, json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize("name", [*STARTS, INT8])
 def test_every_door_gives_the_same_scores(name, checkpoints):
     model, found = (each[name] for each in checkpoints)
     expected = model.score(PAIRS)
