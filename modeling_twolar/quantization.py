@@ -174,7 +174,7 @@ class Int8Linear(nn.Module):
 
 
 class _Packed(NamedTuple):
-    """Weights as oneDNN wants them; what a zero that is rounded to one adds to each output, (1, out_features)."""
+    """Weights as oneDNN wants them. `offset`: what each step of a row's zero adds to the outputs, (1, out_features)."""
 
     weight: torch.Tensor
     offset: torch.Tensor

@@ -97,7 +97,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 class ByFile(LoadFileScheduling):
-    """A file's tests in one process, and those of all files in a folder of `ONE_PROCESS`."""
+    """A file's tests in one process, and those of all files in a folder of `ONE_PROCESS`.
+
+    (xdist's own `--dist loadgroup` groups nothing with pytest 9.2.)
+    """
 
     def _split_scope(self, nodeid):
         file = Path(super()._split_scope(nodeid))
