@@ -10,6 +10,12 @@ READOUTS = ("decoder_step", "first_token", "mean", "bi_encoder", "last_token", "
 POOLINGS = ("mean", "first_token", "last_token")
 
 
+def require_scheme(quantization: str) -> None:
+    """Raise `ValueError` for a quantization that there is not."""
+    if quantization != "int8":
+        raise ValueError(f"quantization {quantization!r} is not 'int8', the only one")
+
+
 class TwolarConfig(PretrainedConfig):
     """A backbone with a scoring head.
 
@@ -50,8 +56,8 @@ class TwolarConfig(PretrainedConfig):
             raise ValueError(f"readout {readout!r} is not one of {', '.join(READOUTS)}")
         if pooling not in POOLINGS:
             raise ValueError(f"pooling {pooling!r} is not one of {', '.join(POOLINGS)}")
-        if quantization not in (None, "int8"):
-            raise ValueError(f"quantization {quantization!r} is not 'int8', the only one")
+        if quantization is not None:
+            require_scheme(quantization)
         if not score_temperature > 0:
             raise ValueError(f"score_temperature {score_temperature} is not above 0")
         self.backbone_config = backbone_config

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, T5Model
 
+from .configuration_twolar import require_scheme
 from .packed_attention import is_plain
 from .packed_bert import bert_common_inputs, can_be_packed
 from .packed_t5 import t5_common_inputs
@@ -47,8 +48,7 @@ class QuantizableModel(EncodingModel):
         Raises:
             ValueError: for another scheme, a model that is not on a CPU or has adapters, or a PyTorch without oneDNN.
         """
-        if scheme != "int8":
-            raise ValueError(f"quantization scheme {scheme!r} is not 'int8', the only one")
+        require_scheme(scheme)
         if self.config.quantization:
             return self
         if not is_plain(self):

@@ -45,15 +45,15 @@ def quantize_linears(
     inputs = _all_inputs(module, common_inputs)
     largest = largest_inputs([own.layers[0] for own in inputs], run)
     multipliers = [own.smooth(largest.get(own.layers[0])) for own in inputs]
+    replaced = _replace(module, inputs)
     for own, multiplier in zip(inputs, multipliers, strict=True):
-        for layer, quantized in _replace(module, own):
-            quantized.take(layer, multiplier)
+        for layer in own.layers:
+            replaced[layer].take(layer, multiplier)
 
 
 def prepare_int8(module: nn.Module, common_inputs: Iterable[CommonInput]) -> None:
     """Replace every linear layer by an int8 one that waits for the weights of a checkpoint."""
-    for own in _all_inputs(module, common_inputs):
-        _replace(module, own)
+    _replace(module, _all_inputs(module, common_inputs))
 
 
 def pack_int8(module: nn.Module) -> None:
@@ -106,6 +106,7 @@ class Int8Linear(nn.Module):
         self.weight = (weight / self.scale[:, None]).round().to(torch.int8)
         if linear.bias is not None:
             self.bias = linear.bias.detach().float()
+        # Layers that share an input have it each for itself: transformers saves no shared tensors.
         self.multiplier = None if multiplier is None else multiplier.clone()
         self.pack()
 
@@ -231,20 +232,19 @@ def _all_inputs(module: nn.Module, common_inputs: Iterable[CommonInput]) -> list
     return inputs + [CommonInput([layer]) for layer in linears if layer not in shared]
 
 
-def _replace(module: nn.Module, common: CommonInput) -> list[tuple[nn.Linear, Int8Linear]]:
-    """Put an int8 layer into the place of each of these of `module`; the pairs."""
-    names = {layer: name for name, layer in module.named_modules()}
-    pairs = []
-    for layer in common.layers:
-        quantized = Int8Linear(
-            layer.in_features,
-            layer.out_features,
-            layer.bias is not None,
-            has_multiplier=common.source is None,
+def _replace(module: nn.Module, inputs: Sequence[CommonInput]) -> dict[nn.Linear, Int8Linear]:
+    """Put an int8 layer into the place of each of these of `module`; which one is in whose."""
+    replaced = {
+        layer: Int8Linear(
+            layer.in_features, layer.out_features, layer.bias is not None, has_multiplier=own.source is None
         )
+        for own in inputs
+        for layer in own.layers
+    }
+    names = {layer: name for name, layer in module.named_modules()}
+    for layer, quantized in replaced.items():
         module.set_submodule(names[layer], quantized)
-        pairs.append((layer, quantized))
-    return pairs
+    return replaced
 
 
 def _require_int8(weights: torch.Tensor) -> None:

@@ -139,11 +139,11 @@ def test_nothing_that_a_run_keeps_for_itself_went_up(published):
 
 
 def test_publishing_again_uploads_nothing_and_changes_nothing(published, quickstart):
-    before, puts = dict(published.repos["datasets", DATASET].refs), _puts(published)
-    result = publish(quickstart, "--what", "dataset", **client(published))
+    before, puts = dict(published.repos["models", MODEL].refs), _puts(published)
+    result = publish(quickstart, "--what", "model", **client(published))
     assert result.returncode == 0, result.stdout + result.stderr
     assert _puts(published) == puts
-    assert published.repos["datasets", DATASET].refs == before
+    assert published.repos["models", MODEL].refs == before
 
 
 @pytest.mark.slow
