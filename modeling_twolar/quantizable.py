@@ -1,4 +1,4 @@
-"""int8 weights of a whole reranker: made, read from a checkpoint, and kept where they work."""
+"""int8 weights of a whole model: made, of a reranker also read from a checkpoint, and kept where they work."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, cast
@@ -15,9 +15,20 @@ from .passage_encoding import EncodingModel
 from .quantization import pack_int8, prepare_int8, quantize_linears
 from .smoothing import CommonInput
 
-# The sample on which `quantize` sees activations: pairs and tokens, and how many of these are the query's.
+# The sample on which activations are seen: texts and tokens, and of pairs how many of these are the query's.
 SAMPLE_SHAPE = (8, 128)
 SAMPLE_QUERY_TOKENS = 16
+
+
+def quantize_encoder(model: PreTrainedModel) -> None:
+    """Give a model that encodes texts int8 matrix products, but for its own head; see `QuantizableModel.quantize`.
+
+    Raises:
+        ValueError: for a model that is not on a CPU in float32, or a PyTorch without oneDNN.
+    """
+    body, inputs = _encoder(model)
+    with torch.no_grad():
+        quantize_linears(body, inputs, lambda: model(**_random_tokens(model.config.vocab_size)))
 
 
 class QuantizableModel(EncodingModel):
@@ -83,16 +94,22 @@ class QuantizableModel(EncodingModel):
         if self.config.readout == "decoder_step":
             encoder = cast(T5Model, self.backbone).encoder
             return encoder, t5_common_inputs(encoder)
-        body = cast(PreTrainedModel, self.backbone).base_model
-        return body, bert_common_inputs(body) if can_be_packed(body) else ()
+        return _encoder(cast(PreTrainedModel, self.backbone))
 
     @torch.enable_grad()  # T5's packed way, for scoring alone, does not call every layer
     def _read_random_tokens(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        vocabulary_size = self.config.backbone_config.vocab_size
-        input_ids = torch.randint(vocabulary_size, SAMPLE_SHAPE, generator=generator)
         is_passage = (torch.arange(SAMPLE_SHAPE[1]) >= SAMPLE_QUERY_TOKENS).long().expand(SAMPLE_SHAPE)
         segments = (
             {"token_type_ids": is_passage} if "token_type_ids" in self.tokenizer.model_input_names else {}
         )
-        self(input_ids=input_ids, attention_mask=torch.ones_like(input_ids), **segments)
+        self(**_random_tokens(self.config.backbone_config.vocab_size), **segments)
+
+
+def _encoder(model: PreTrainedModel) -> tuple[nn.Module, Iterable[CommonInput]]:
+    body = model.base_model
+    return body, bert_common_inputs(body) if can_be_packed(body) else ()
+
+
+def _random_tokens(vocabulary_size: int) -> dict[str, torch.Tensor]:
+    input_ids = torch.randint(vocabulary_size, SAMPLE_SHAPE, generator=torch.Generator().manual_seed(0))
+    return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}

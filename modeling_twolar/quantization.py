@@ -70,12 +70,14 @@ def pack_int8(module: nn.Module) -> None:
 def project(linears: Sequence[nn.Module], hidden: torch.Tensor, outs: Sequence[torch.Tensor]) -> None:
     """Write `hidden`, (rows, in_features), through each of these layers into its `out`, (rows, out_features).
 
-    The layers are all int8, of one `CommonInput`, or none is.
+    The layers are all int8, of one `CommonInput`, or none is; else `hidden` is rounded to their weights' dtype, once.
     """
     if isinstance(linears[0], Int8Linear):
         _project_int8(cast(Sequence[Int8Linear], linears), hidden, outs)
         return
-    for linear, out in zip(cast(Sequence[nn.Linear], linears), outs, strict=True):
+    plain = cast(Sequence[nn.Linear], linears)
+    hidden = hidden.to(plain[0].weight.dtype)
+    for linear, out in zip(plain, outs, strict=True):
         if linear.bias is None:
             torch.mm(hidden, linear.weight.T, out=out)
         else:

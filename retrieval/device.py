@@ -1,9 +1,15 @@
 """Where models run: a GPU where there is one, in bf16; else the CPU in fp32."""
 
 import os
+from typing import Any
 
 import torch
 
+from retrieval.errors import InputError
+
+INT8 = "int8"
+# int8: float32 but for matrix products. Of no name the best.
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, INT8: torch.float32}
 # Which of the workers on this machine this process is, from 0; not torch's LOCAL_RANK, which means a joint training.
 LOCAL_RANK_VARIABLE = "TWOLAR_LOCAL_RANK"
 
@@ -21,5 +27,22 @@ def best_dtype() -> torch.dtype:
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """`float32` or `bfloat16`; of no name the best. A CPU with AMX multiplies faster in bf16, any other slower."""
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name] if name else best_dtype()
+    """One of `DTYPES` by its name; of no name the best.
+
+    Raises:
+        InputError: for int8 on a GPU.
+    """
+    if name == INT8 and best_device().type != "cpu":
+        raise InputError("int8 is for a CPU; on a GPU bfloat16 is faster")
+    return DTYPES[name] if name else best_dtype()
+
+
+def load_encoder(architecture: Any, name_or_path: str, dtype: str) -> Any:
+    """A checkpoint in this class of transformers on the best device, for encoding. `dtype`: see `dtype_of`."""
+    model = architecture.from_pretrained(name_or_path, dtype=dtype_of(dtype)).to(best_device()).eval()
+    if dtype == INT8:
+        # Imported where it is needed: it takes seconds, and most commands do without.
+        from modeling_twolar.quantizable import quantize_encoder
+
+        quantize_encoder(model)
+    return model

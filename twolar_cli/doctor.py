@@ -23,7 +23,14 @@ GB = 1e9
 # Of `make quickstart`, with the environment that it installs.
 DISK_NEEDED = 4 * GB
 # Flags of Linux's /proc/cpuinfo, by the names people know; each lets the same product take less time.
-FEATURES = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "AVX-512 VNNI", "amx_tile": "AMX"}
+FEATURES = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX-512 VNNI",
+    "avx512_bf16": "AVX-512 BF16",
+    "amx_tile": "AMX",
+}
+OF_BF16 = {"AVX-512 BF16", "AMX"}
 # Any of the names will do.
 KEYS = {
     ("OPENAI_API_KEY",): "teachers openai:MODEL and batch:MODEL",
@@ -81,9 +88,11 @@ def _processor() -> Finding:
     flags = set(info.read_text().split()) if info.is_file() else set()
     names = [name for flag, name in FEATURES.items() if flag in flags]
     found = f"{platform.machine()} with {os.cpu_count()} CPUs, {', '.join(names) or 'no features known'}"
-    if "AMX" in names:
+    if OF_BF16 & set(names):
         return Finding(OK, found)
-    return Finding(OPTIONAL, f"{found}, no AMX", "keep float32, bfloat16 is slower here; --int8 is faster")
+    return Finding(
+        OPTIONAL, f"{found}, none for bfloat16", "keep float32, bfloat16 is slower here; --int8 is faster"
+    )
 
 
 def _disk() -> Finding:

@@ -139,8 +139,8 @@ class BuildSettings:
     def _check_indexes(self) -> None:
         if self.faiss_index not in INDEX_KINDS:
             raise InputError(f"--faiss_index is {self.faiss_index!r}; give one of {', '.join(INDEX_KINDS)}")
-        if self.encoder_dtype not in ("", "float32", "bfloat16"):
-            raise InputError(f"--encoder_dtype is {self.encoder_dtype!r}; give float32 or bfloat16")
+        if self.encoder_dtype not in ("", "float32", "bfloat16", "int8"):
+            raise InputError(f"--encoder_dtype is {self.encoder_dtype!r}; give float32, bfloat16 or int8")
 
     def _check_pools(self) -> None:
         if not 0 <= self.pool_head <= self.num_passages:

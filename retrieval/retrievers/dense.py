@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from retrieval.batches import batched
-from retrieval.device import best_device, dtype_of
+from retrieval.device import INT8, best_device, dtype_of, load_encoder
 from retrieval.model_files import model_path
 from retrieval.passage_store import PassageStore
 from retrieval.records import Hit, Passage
@@ -42,14 +42,15 @@ class Encoder(Protocol):
 
 
 class CosineEncoder:
-    """One `model` of sentence-transformers for queries and passages, its vectors normalised. `dtype`: by default the
-    library's."""
+    """One `model` of sentence-transformers for queries and passages, its vectors normalised. `dtype`: one of
+    `device.DTYPES`, by default the library's."""
 
     def __init__(self, name_or_path: str, dtype: str = "") -> None:
         # Imported where it is needed: it takes seconds, and most commands do without.
         from sentence_transformers import SentenceTransformer
 
         from modeling_twolar.packed_bert import can_be_packed
+        from modeling_twolar.quantizable import quantize_encoder
 
         device = best_device()
         # Without a GPU of CUDA's, the library looks for others.
@@ -57,8 +58,11 @@ class CosineEncoder:
         self.model = SentenceTransformer(model_path(name_or_path), device=own)
         if dtype:
             self.model.to(dtype_of(dtype))
+        backbone = self.model[0].auto_model
+        if dtype == INT8:
+            quantize_encoder(backbone)
         self._batches = TextBatches(self.model.tokenizer, self.model.max_seq_length, self.model.device)
-        self._is_bert = can_be_packed(self.model[0].auto_model)
+        self._is_bert = can_be_packed(backbone)
 
     def passages(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder`."""
@@ -98,8 +102,7 @@ class DragonEncoder:
 
         self._tokenizer = AutoTokenizer.from_pretrained(context_encoder)
         self._context, self._query = (
-            AutoModel.from_pretrained(name, dtype=dtype_of(dtype)).to(best_device()).eval()
-            for name in (context_encoder, query_encoder)
+            load_encoder(AutoModel, name, dtype) for name in (context_encoder, query_encoder)
         )
         self._batches = TextBatches(self._tokenizer, MAX_LENGTH, best_device())
 

@@ -15,7 +15,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from retrieval.device import best_device, dtype_of
+from retrieval.device import load_encoder
 from retrieval.errors import InputError
 from retrieval.passage_store import PassageStore
 from retrieval.records import Hit
@@ -47,8 +47,7 @@ class SpladeEncoder:
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
         self._tokenizer = AutoTokenizer.from_pretrained(name_or_path)
-        model = AutoModelForMaskedLM.from_pretrained(name_or_path, dtype=dtype_of(dtype))
-        self._model = model.to(best_device()).eval()
+        self._model = load_encoder(AutoModelForMaskedLM, name_or_path, dtype)
         self._to_vocabulary = _cut_off_vocabulary(self._model, name_or_path)
         ids = range(len(self._tokenizer))
         self._terms = [str(self._tokenizer.convert_ids_to_tokens(index)) for index in ids]

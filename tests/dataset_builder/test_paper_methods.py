@@ -57,7 +57,8 @@ def test_splade_scores_are_inner_products_of_the_impacts(store, paper_models, tm
         assert all(hit.score == products[hit.docid] for hit in hits)
 
 
-def test_encoders_in_bf16_give_nearly_the_vectors_of_fp32(paper_models):
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_rounded_encoders_give_nearly_the_vectors_of_fp32(paper_models, dtype):
     texts = [text for _, text in PLANETS]
     dragon = paper_models["dragon_context"], paper_models["dragon_query"]
     for encoder in (
@@ -65,7 +66,7 @@ def test_encoders_in_bf16_give_nearly_the_vectors_of_fp32(paper_models):
         lambda dtype: DragonEncoder(*dragon, dtype).passages(texts),
         lambda dtype: CosineEncoder("all-MiniLM-L6-v2", dtype).passages(texts),
     ):
-        exact, rounded = encoder("float32"), encoder("bfloat16")
+        exact, rounded = encoder("float32"), encoder(dtype)
         assert rounded.dtype == np.float32
         lengths = np.linalg.norm(rounded, axis=1) * np.linalg.norm(exact, axis=1)
         assert (np.einsum("nd,nd->n", rounded, exact) / lengths).min() > 0.99
@@ -176,7 +177,7 @@ def test_the_paper_profile_builds_with_all_its_methods(planets, paper_models, tm
         (("--query_types", "hand"), "query type 'hand' is not known"),
         (("--exclude_queries", "missing.tsv"), "missing.tsv does not exist"),
         (("--faiss_index", "pq"), "--faiss_index is 'pq'"),
-        (("--encoder_dtype", "int8"), "--encoder_dtype is 'int8'; give float32 or bfloat16"),
+        (("--encoder_dtype", "int4"), "--encoder_dtype is 'int4'; give float32, bfloat16 or int8"),
     ],
 )
 def test_methods_that_cannot_work_are_refused_before_the_build(planets, tmp_path, flags, message):
