@@ -8,9 +8,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
-from transformers import AutoTokenizer, T5ForConditionalGeneration
+from transformers import AutoModel, AutoTokenizer, T5ForConditionalGeneration
 
 from modeling_twolar import TwolarForReranking
+from modeling_twolar.packed_bert import last_hidden_state
 from modeling_twolar.scoring import shortened
 from modeling_twolar.windows import windows
 from retrieval.model_files import model_path
@@ -157,6 +158,24 @@ def test_the_packed_decoder_step_equals_transformers_own(tiny_t5, tied, feed_for
     padded = model(**batch).logits
     assert padded.requires_grad
     torch.testing.assert_close(packed, padded.detach(), atol=1e-5, rtol=0)
+
+
+def test_bf16_over_real_tokens_is_nearer_to_fp32_than_the_librarys_own():
+    folder = model_path("all-MiniLM-L6-v2")
+    exact, rounded = (
+        AutoModel.from_pretrained(folder),
+        AutoModel.from_pretrained(folder, dtype=torch.bfloat16),
+    )
+    texts = [*(text for _, text in PLANETS), "planet"]
+    batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    real = batch["attention_mask"].bool()
+    with torch.no_grad():
+        wanted = exact(**batch).last_hidden_state[real]
+        packed = last_hidden_state(rounded, **batch)
+        padded = rounded(**batch).last_hidden_state
+    assert packed.dtype == torch.bfloat16
+    assert not packed[~real].any()
+    assert (packed[real] - wanted).norm() < 0.9 * (padded[real] - wanted).norm() < 0.02 * wanted.norm()
 
 
 def test_an_empty_passage_means_the_same_alone_and_in_a_batch(tiny_t5, minilm):
