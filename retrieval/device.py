@@ -27,22 +27,33 @@ def best_dtype() -> torch.dtype:
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """One of `DTYPES` by its name; of no name the best.
-
-    Raises:
-        InputError: for int8 on a GPU.
-    """
-    if name == INT8 and best_device().type != "cpu":
-        raise InputError("int8 is for a CPU; on a GPU bfloat16 is faster")
+    """One of `DTYPES` by its name; of no name the best."""
     return DTYPES[name] if name else best_dtype()
 
 
 def load_encoder(architecture: Any, name_or_path: str, dtype: str) -> Any:
-    """A checkpoint in this class of transformers on the best device, for encoding. `dtype`: see `dtype_of`."""
-    model = architecture.from_pretrained(name_or_path, dtype=dtype_of(dtype)).to(best_device()).eval()
-    if dtype == INT8:
-        # Imported where it is needed: it takes seconds, and most commands do without.
-        from modeling_twolar.quantizable import quantize_encoder
+    """A checkpoint in this class of transformers on the best device, for encoding. `dtype`: see `dtype_of`.
 
-        quantize_encoder(model)
+    Raises:
+        InputError: see `quantize_if_int8`.
+    """
+    model = architecture.from_pretrained(name_or_path, dtype=dtype_of(dtype)).to(best_device()).eval()
+    quantize_if_int8(model, dtype)
     return model
+
+
+def quantize_if_int8(model: Any, dtype: str) -> None:
+    """Give a model of transformers int8 matrix products where `dtype` says so.
+
+    Raises:
+        InputError: on a GPU, or for a PyTorch that has no such products.
+    """
+    if dtype != INT8:
+        return
+    # Imported where it is needed: it takes seconds, and most commands do without.
+    from modeling_twolar.quantizable import quantize_encoder
+
+    try:
+        quantize_encoder(model)
+    except ValueError as error:
+        raise InputError(f"--encoder_dtype int8: {error}") from error

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from retrieval.batches import batched
-from retrieval.device import INT8, best_device, dtype_of, load_encoder
+from retrieval.device import best_device, dtype_of, load_encoder, quantize_if_int8
 from retrieval.model_files import model_path
 from retrieval.passage_store import PassageStore
 from retrieval.records import Hit, Passage
@@ -50,7 +50,6 @@ class CosineEncoder:
         from sentence_transformers import SentenceTransformer
 
         from modeling_twolar.packed_bert import can_be_packed
-        from modeling_twolar.quantizable import quantize_encoder
 
         device = best_device()
         # Without a GPU of CUDA's, the library looks for others.
@@ -59,8 +58,7 @@ class CosineEncoder:
         if dtype:
             self.model.to(dtype_of(dtype))
         backbone = self.model[0].auto_model
-        if dtype == INT8:
-            quantize_encoder(backbone)
+        quantize_if_int8(backbone, dtype)
         self._batches = TextBatches(self.model.tokenizer, self.model.max_seq_length, self.model.device)
         self._is_bert = can_be_packed(backbone)
 

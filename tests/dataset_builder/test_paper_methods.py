@@ -73,6 +73,12 @@ def test_rounded_encoders_give_nearly_the_vectors_of_fp32(paper_models, dtype):
         assert not np.array_equal(rounded, exact)
 
 
+def test_int8_where_there_are_no_such_products_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"^--encoder_dtype int8: int8 needs a PyTorch with oneDNN"):
+        CosineEncoder("all-MiniLM-L6-v2", "int8")
+
+
 def brute_force(store, paper_models, query):
     vectors = []
     for name, texts in (("dragon_context", [p.contents for p in store]), ("dragon_query", [query])):
