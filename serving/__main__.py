@@ -65,7 +65,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that name checkpoints and say how they are loaded."""
     add = parser.add_argument
     add("--model", required=True, nargs="+", metavar="[NAME=]PATH_OR_ID", help="the first is the default")
-    add("--int8", action="store_true", help="int8 products: on a CPU 1.3 to 2 times as fast, nearly the same order")
+    add(
+        "--int8",
+        action="store_true",
+        help="int8 products: on a CPU 1.3 to 2 times as fast, nearly the same order",
+    )
     add("--trust_remote_code", action="store_true", help="run the code that the checkpoint carries")
     add("--revision", help="commit, tag or branch of a Hub repository")
 
