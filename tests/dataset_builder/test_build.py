@@ -50,6 +50,19 @@ def unbroken(tmp_path_factory):
     return corpus, folder / "out"
 
 
+def test_the_card_says_how_passages_are_found_where_a_flag_changes_it(unbroken, tmp_path):
+    corpus, usual = unbroken
+    flags = ("--encoder_dtype", "int8", "--faiss_index", "hnsw")
+    result = run(command(corpus, tmp_path / "out", *flags))
+    assert result.returncode == 0, result.stderr
+    cards = [(folder / "README.md").read_text() for folder in (usual, tmp_path / "out")]
+    for row in (
+        "\n| passages encoded in | int8 |\n",
+        "\n| Faiss index | hnsw: about the nearest passages |\n",
+    ):
+        assert [row in card for card in cards] == [False, True]
+
+
 def test_load_dataset_reads_the_folder_from_elsewhere_with_the_documented_features(unbroken, tmp_path):
     _, output = unbroken
     code = (
