@@ -78,8 +78,8 @@ SETTINGS: dict[str, tuple[Kind, str]] = {
     "dragon_query": (str, "DRAGON's query encoder"),
     "encoder_dtype": (
         str,
-        "float32, bfloat16 or int8, of what encodes passages (default: bfloat16 on a GPU); on a CPU int8 takes half "
-        "the time and finds 97%% of the same passages; bfloat16 99%%, but is slower without AVX-512 BF16 or AMX",
+        "float32, bfloat16 or int8, of what encodes passages (default: bfloat16 on a GPU); on a CPU int8 takes about "
+        "half the time and finds 97%% of the same passages; bfloat16 99%%, but is slower without AVX-512 BF16 or AMX",
     ),
     "monot5": (str, "the reranker of bm25_monot5"),
     "doct5query": (str, "the T5 that writes queries"),

@@ -105,8 +105,10 @@ def test_an_int8_checkpoint_has_the_scores_of_the_model_that_was_saved(tiny_t5, 
     expected = model.quantize("int8").score(pairs)
     model.save_pretrained(tmp_path / "int8")
     loaded = AutoModel.from_pretrained(tmp_path / "int8", trust_remote_code=True)
-    # The weights below are the same to the byte. Sums, though, depend on where in memory their terms are, and one that
-    # lies between two whole numbers may be rounded to the other.
+    loaded_state = loaded.state_dict()
+    assert all(loaded_state[name].equal(weight) for name, weight in model.state_dict().items())
+    # Sums, though, depend on where in memory their terms are, and one that lies between two whole numbers may be
+    # rounded to the other.
     rounding = (expected - exact).abs().max().item()
     torch.testing.assert_close(loaded.score(pairs), expected, atol=rounding, rtol=0)
     torch.testing.assert_close(loaded.quantize().score(pairs), expected, atol=rounding, rtol=0)
