@@ -1,6 +1,7 @@
 """The report as a reader uses it, from a file, in headless Chromium (`apt install chromium`)."""
 
 import pytest
+from playwright.sync_api import expect
 
 from dataset_builder.language_models.access import TeacherAccess
 from dataset_builder.report.page import write_report
@@ -94,19 +95,20 @@ def test_the_page_itself_forbids_every_other_script(page, said):
 
 
 def test_queries_are_searched_filtered_and_turned_page_by_page(page):
-    assert page.locator("#found").inner_text() == "30 of 30 queries"
-    assert page.locator("#list li").count() == 25
+    ids = page.locator("#list .id")
+    expect(page.locator("#found")).to_have_text("30 of 30 queries")
+    expect(ids).to_have_count(25)
     page.get_by_role("button", name="After").click()
-    assert page.locator("#list li").count() == 5
+    expect(ids).to_have_count(5)
     page.get_by_label("Search id and text").fill("ICE 17")
-    assert page.locator("#found").inner_text() == "1 of 30 queries"
-    assert page.locator("#list .id").inner_text() == "cropped-17"
+    expect(page.locator("#found")).to_have_text("1 of 30 queries")
+    expect(ids).to_have_text(["cropped-17"])
     page.get_by_label("Search id and text").fill("")
     page.get_by_role("combobox", name="State").select_option("repaired")
-    assert page.locator("#list .id").all_inner_texts() == ["cropped-0"]
+    expect(ids).to_have_text(["cropped-0"])
     page.get_by_role("combobox", name="State").select_option("all")
     page.get_by_role("combobox", name="Order").select_option("lowest τ first")
-    assert page.locator("#list .id").first.inner_text() == "cropped-1"
+    expect(ids.first).to_have_text("cropped-1")
 
 
 def test_a_query_shows_both_ranks_its_windows_and_its_repaired_places(page):
@@ -120,9 +122,9 @@ def test_a_query_shows_both_ranks_its_windows_and_its_repaired_places(page):
     assert page.locator(".pool li.repairs .id").all_inner_texts() == ["<b>2</b>"]
     assert page.locator(".scatter circle").count() == 4
     page.get_by_role("radio", name="the retriever").check()
-    assert ids.all_inner_texts() == ["<b>0</b>", "<b>1</b>", "<b>2</b>", "<b>3</b>"]
+    expect(ids).to_have_text(["<b>0</b>", "<b>1</b>", "<b>2</b>", "<b>3</b>"])
     page.get_by_text("Window 1: 4 passages").click()
-    assert page.locator(".read li.repairs").all_inner_texts() == ["[3] <b>2</b>"]
+    expect(page.locator(".read li.repairs")).to_have_text(["[3] <b>2</b>"])
 
 
 def test_the_keyboard_alone_opens_a_query(page):
@@ -131,7 +133,7 @@ def test_the_keyboard_alone_opens_a_query(page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="rings of ice 9").wait_for()
-    assert page.locator("#list a[aria-current]").count() == 1
+    expect(page.locator("#list a[aria-current]")).to_have_count(1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -141,10 +143,9 @@ def test_on_a_phone_a_query_takes_the_list_s_place_and_gives_it_back(page, schem
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.locator("#list a").first.click()
     page.locator("#detail h3").wait_for()
-    assert not page.locator("#list").is_visible()
+    expect(page.locator("#list")).to_be_hidden()
     for summary in page.locator("#detail summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_role("button", name="All queries").click()
-    page.locator("#list").wait_for()
-    assert page.evaluate("document.activeElement.hash") == "#query=cropped-0"
+    expect(page.locator("#list a[href='#query=cropped-0']")).to_be_focused()
