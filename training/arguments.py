@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from transformers import TrainingArguments
 
 from retrieval.errors import InputError
@@ -30,6 +31,8 @@ class DistillationArguments(OwnTrainingArguments, TrainingArguments):  # type: i
     def __post_init__(self) -> None:
         refuse_half_precision(self)
         super().__post_init__()
+        # Without an accelerator torch would warn that it pins nothing.
+        self.dataloader_pin_memory &= torch.accelerator.is_available()
 
 
 @dataclass(frozen=True, slots=True)

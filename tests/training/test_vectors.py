@@ -50,6 +50,7 @@ def test_each_distinct_text_is_read_once_and_as_the_model_reads_it(rankings):
     assert len(own.tokens) == len(passage)
 
 
+@pytest.mark.filterwarnings("error:.*pin_memory")
 def test_a_compact_student_comes_nearer_to_the_scores_of_all_layers(rankings, tmp_path):
     stage = stage_of(tmp_path, "--layers", "0", "2", "4", "--num_train_epochs", "6")
     torch.manual_seed(0)
