@@ -38,7 +38,11 @@ $(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
 	@echo "training the student ($(STUDENT))"
 	@$(RUN) train_hf.py training/quickstart.yaml --dataset_name $(DATASET) --output_dir $(STUDENT) --save_start $(START)
 
-$(RESULTS)/results.json: $(STUDENT)/all_results.json
+$(STUDENT)/thresholds.md: $(STUDENT)/all_results.json
+	@echo "teaching its scores to mean something ($(STUDENT)/config.json)"
+	@$(RUN) -m training.calibrate $(STUDENT) --dataset_name $(DATASET)
+
+$(RESULTS)/results.json: $(STUDENT)/thresholds.md
 	@echo "evaluating on hand-written questions, test split ($(RESULTS))"
 	@mkdir -p $(RESULTS)
 	@$(RUN) -m evaluation --collection $(QUESTIONS) --corpus python-stdlib --top_k 50 --output_dir $(RESULTS) \

@@ -14,6 +14,7 @@ from model_cards.staging import CARD
 from retrieval.errors import InputError
 from retrieval.licences import NOT_KNOWN, licence_id, licence_of
 from retrieval.model_files import PACKAGED_MINILM
+from training.calibration import FILE_NAME as THRESHOLDS
 from training.plot import FILE_NAME as PLOT
 from training.training_run import TrainingRun, read_json, read_training_run
 from training.verdict import TOLERANCE
@@ -27,7 +28,8 @@ METRICS = ("train_loss", "train_runtime", "train_samples_per_second")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a training left in its output folder. `metrics`: of `all_results.json`; `run`: how it was trained."""
+    """What a training left in its output folder. `metrics`: of `all_results.json`; `run`: how it was trained;
+    `thresholds`: what `training.calibrate` wrote, or none."""
 
     folder: Path
     config: Mapping[str, object]
@@ -36,6 +38,7 @@ class Checkpoint:
     num_parameters: int
     max_length: int
     run: TrainingRun
+    thresholds: str | None
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -63,7 +66,15 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         num_parameters=_num_parameters(folder),
         max_length=tokenizer["model_max_length"],  # type: ignore[arg-type]
         run=run,
+        thresholds=_thresholds(folder, config),
     )
+
+
+def _thresholds(folder: Path, config: Mapping[str, object]) -> str | None:
+    path = folder / THRESHOLDS
+    # A training that was repeated leaves the file of the one before, and a configuration without.
+    is_calibrated = config.get("score_temperature", 1.0) != 1.0
+    return path.read_text(encoding="utf-8").strip() if is_calibrated and path.is_file() else None
 
 
 def render_model_card(

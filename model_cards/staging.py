@@ -14,6 +14,7 @@ CARD = "README.md"
 LEFT_OUT = (
     "build", "checkpoint-*", "stage-*", "runs", "__pycache__", ".cache", ".*_cache", ".gradio", ".DS_Store", ".git",
     "*.lock", "*.unfinished*", "training_args.bin", "training_settings.json", "start.json",
+    "thresholds.md",  # the card has them
 )  # fmt: skip
 PICKLES = ("*.bin", "*.pkl", "*.pickle", "*.pt", "*.pth", "*.ckpt", "*.joblib")
 

@@ -11,7 +11,9 @@ def require_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     """
     for index, pair in enumerate(pairs):
         if isinstance(pair, str | Mapping) or not isinstance(pair, Collection) or len(pair) != 2:
-            raise ValueError(f"pair {index} is {_shown(pair)}, not a query and a passage")
+            raise ValueError(
+                f"pair {index} is {_shown(pair)}, not a query and a passage; give a list of pairs"
+            )
         for name, text in zip(("query", "passage"), pair, strict=True):
             _require_text(text, f"the {name} of pair {index}")
 

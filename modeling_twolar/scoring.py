@@ -107,9 +107,13 @@ class RerankingModel(PreTrainedModel):
         _require_finite(scores, pairs)
         return scores
 
-    def relevance(self, scores: torch.Tensor) -> torch.Tensor:
-        """Scores as numbers from 0 to 1 in the same order: how likely relevant, where the checkpoint is calibrated."""
-        return ((scores.double() - self.config.score_shift) / self.config.score_temperature).sigmoid()
+    def relevance(self, scores: torch.Tensor | Sequence[float]) -> torch.Tensor:
+        """Scores as numbers from 0 to 1, float64: how likely relevant, where `training.calibrate` has seen to that.
+
+        None is higher than that of a higher score; very high scores all have 1.
+        """
+        scores = torch.as_tensor(scores, dtype=torch.float64)
+        return ((scores - self.config.score_shift) / self.config.score_temperature).sigmoid()
 
     def rank(
         self,

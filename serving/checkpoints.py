@@ -27,7 +27,7 @@ class Reranker(Protocol):
         """(num_pairs,) float32 scores of (query, passage) pairs; higher is more relevant."""
 
     def relevance(self, scores: "torch.Tensor") -> "torch.Tensor":
-        """(num_pairs,) scores as numbers from 0 to 1, in the same order."""
+        """(num_pairs,) scores as numbers from 0 to 1, none above that of a higher score."""
 
     def quantize(self) -> "Reranker":
         """The same checkpoint with int8 matrix products."""

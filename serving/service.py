@@ -52,9 +52,8 @@ class RerankService:
             raise HTTPException(503, "the service ends; ask another", RETRY_AFTER) from error
         finally:
             self.waiting -= 1
-        if request.wants_relevance:
-            scored = scored._replace(scores=relevance_of(model, scored.scores))
-        return answer(request, scored, name)
+        shown = relevance_of(model, scored.scores) if request.wants_relevance else scored.scores
+        return answer(request, scored, shown, name)
 
     def _checked(self, request: RerankRequest) -> str:
         """The name of the checkpoint to ask."""

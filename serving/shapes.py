@@ -179,13 +179,18 @@ class VoyageAnswer(TypedDict):
 Answer = RerankAnswer | VoyageAnswer | list[TeiResult]
 
 
-def answer(request: RerankRequest, scored: Scored, model: str) -> Answer:
-    """The ranking, in the shape of the request; `model`: the checkpoint's served name."""
+def answer(request: RerankRequest, scored: Scored, shown: Sequence[float], model: str) -> Answer:
+    """The ranking, in the shape of the request.
+
+    Args:
+        shown: of each document what stands in the answer. What ranks it is its score: high ones have one relevance, 1.
+        model: the checkpoint's served name.
+    """
     best = sorted(range(len(scored.scores)), key=lambda index: -scored.scores[index])
     best = best[: min(request.top_n or len(best), request.top_k or len(best))]
     if request.shape == "tei":
-        return [_tei_result(request, index, scored.scores[index]) for index in best]
-    results = [_result(request, index, scored.scores[index]) for index in best]
+        return [_tei_result(request, index, shown[index]) for index in best]
+    results = [_result(request, index, shown[index]) for index in best]
     usage = Usage(total_tokens=scored.num_tokens)
     if request.shape == "voyage":
         return VoyageAnswer(object="list", data=results, model=model, usage=usage)

@@ -3,7 +3,7 @@
 Fits a temperature and a shift on a dataset's held-out split, so that sigmoid((score - shift) / temperature) is the
 share of relevant passages among those scored alike, and writes both into the checkpoint's `config.json`. The order
 stays. Relevant is what the teacher ranks first, so the numbers are as good as the teacher, and hold for pools like
-the dataset's.
+the dataset's. What thresholds keep is printed, and kept beside it for the model card.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def main() -> None:
     """Fit, write into the checkpoint's configuration, and print what thresholds keep."""
     arguments = _parser().parse_args()
     # Not before: it takes a second to import, and --help does without.
-    from training.calibration import fit, table
+    from training.calibration import FILE_NAME, fit, table
 
     path = arguments.checkpoint / "config.json"
     if not path.is_file():
@@ -33,9 +33,14 @@ def main() -> None:
     scores, relevant = _scored(arguments)
     calibration = fit(scores, relevant)
     settings |= {"score_temperature": calibration.temperature, "score_shift": calibration.shift}
+    thresholds = (
+        f"{len(scores):,} passages of {arguments.dataset_name}'s split {arguments.split}, {int(relevant.sum())} of "
+        f"them the teacher's first:\n\n{table(calibration.relevance(scores), relevant)}\n"
+    )
+    write_text(path.with_name(FILE_NAME), thresholds)
     write_text(path, json.dumps(settings, indent=2))
     print(f"temperature {calibration.temperature:.4g}, shift {calibration.shift:.4g}, in {path}")
-    print(table(calibration.relevance(scores), relevant))
+    print(thresholds, end="")
 
 
 def _scored(arguments: argparse.Namespace) -> "tuple[torch.Tensor, torch.Tensor]":

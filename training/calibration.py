@@ -11,6 +11,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from retrieval.errors import InputError
 
+# What thresholds keep, in Markdown, beside a checkpoint's configuration: the model card shows it.
+FILE_NAME = "thresholds.md"
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
@@ -57,10 +59,10 @@ def fit(scores: torch.Tensor, relevant: torch.Tensor) -> Calibration:
 
 def table(relevance: torch.Tensor, relevant: torch.Tensor) -> str:
     """What each threshold keeps, in Markdown."""
-    rows = ["| threshold | kept | of them relevant | of the relevant kept |", "| --- | --- | --- | --- |"]
+    rows = ["| threshold | kept | of them relevant | of the relevant kept |", "| ---: | ---: | ---: | ---: |"]
     for threshold in THRESHOLDS:
         kept = relevance >= threshold
         found = int((kept & relevant).sum())
-        share = f"{found / int(kept.sum()):.2f}" if kept.any() else "none kept"
+        share = f"{found / int(kept.sum()):.2f}" if kept.any() else ""
         rows.append(f"| {threshold} | {int(kept.sum())} | {share} | {found / int(relevant.sum()):.2f} |")
     return "\n".join(rows)

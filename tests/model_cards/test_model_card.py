@@ -12,6 +12,7 @@ from model_cards.evaluation_results import eval_results_yaml, read_results
 from model_cards.model_card import read_checkpoint, render_model_card
 from retrieval.errors import InputError
 from retrieval.model_revision import model_revision
+from tests.command_line import run_module
 from tests.model_cards.conftest import DATASET, MODEL
 
 RESULTS = "runs/quickstart/results.json"
@@ -52,6 +53,21 @@ def test_a_bi_encoder_is_not_called_a_cross_encoder(card, checkpoint, quickstart
     other = ModelCard(render_model_card(read_checkpoint(checkpoint), results, MODEL, {}, language="en"))
     assert "cross-encoder" in other.data.tags and "cross-encoder that learned" in other.text
     assert "`rerankers` package takes a T5's" in other.text
+
+
+def test_a_calibrated_checkpoint_s_card_says_what_thresholds_keep(card, checkpoint, quickstart):
+    assert "threshold" not in card.text
+    done = run_module(
+        "training.calibrate", checkpoint, "--dataset_name", quickstart / DATASET, "--split", "train"
+    )
+    assert done.returncode == 0, done.stderr
+    results = read_results(quickstart / RESULTS, "student", model_revision(str(quickstart / MODEL)))
+    calibrated = render_model_card(read_checkpoint(checkpoint), results, MODEL, {}, language="en")
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| 0.")]
+    assert len(rows) == 5 and all(row in calibrated for row in rows)
+    config = json.loads((checkpoint / "config.json").read_text()) | {"score_temperature": 1.0}
+    (checkpoint / "config.json").write_text(json.dumps(config))  # as a training writes it anew
+    assert read_checkpoint(checkpoint).thresholds is None
 
 
 def test_every_figure_of_the_model_index_is_the_results_files(card, quickstart):

@@ -73,6 +73,15 @@ def test_tei_gets_a_bare_list_and_scores_from_0_to_1_unless_it_asks_for_raw_ones
     assert raw == [{"index": 1, "score": 2.0}, {"index": 0, "score": 1.0}, {"index": 2, "score": 1.0}]
 
 
+def test_high_scores_that_are_all_1_from_0_to_1_keep_their_order(client):
+    request = {"query": "a", "documents": ["a " * count for count in (90, 95, 100)], "raw_scores": False}
+    service = client()
+    found = service.post("/rerank", json=request).json()["results"]
+    assert [(each["index"], each["relevance_score"]) for each in found] == [(2, 1.0), (1, 1.0), (0, 1.0)]
+    (best,) = service.post("/rerank", json={**request, "top_n": 1}).json()["results"]
+    assert best["index"] == 2
+
+
 def test_scores_from_0_to_1_on_request_in_every_shape(ask):
     (result,) = ask(query=QUERY, documents=["x"], raw_scores=False).json()["results"]
     assert result["relevance_score"] == pytest.approx(1 / (1 + math.exp(0.5)))

@@ -51,6 +51,7 @@ def test_a_checkpoint_keeps_its_calibration(tiny_t5, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["score_shift"] == 17.0
     loaded = TwolarForReranking.from_pretrained(tmp_path)
     assert loaded.relevance(torch.tensor([17.0, 21.0])).tolist() == pytest.approx([0.5, 0.7310586])
+    assert loaded.relevance([17, 21.0]).tolist() == pytest.approx([0.5, 0.7310586])
 
 
 def test_a_checkpoint_is_calibrated_on_a_dataset(rankings, tmp_path):
