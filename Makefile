@@ -40,7 +40,7 @@ $(STUDENT)/all_results.json: $(DATASET)/README.md training/quickstart.yaml
 
 $(STUDENT)/thresholds.md: $(STUDENT)/all_results.json
 	@echo "teaching its scores to mean something ($(STUDENT)/config.json)"
-	@$(RUN) -m training.calibrate $(STUDENT) --dataset_name $(DATASET)
+	@$(RUN) -m training.calibrate $(STUDENT) --judged $(QUESTIONS) --corpus python-stdlib --split dev
 
 $(RESULTS)/results.json: $(STUDENT)/thresholds.md
 	@echo "evaluating on hand-written questions, test split ($(RESULTS))"

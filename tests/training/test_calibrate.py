@@ -66,6 +66,23 @@ def test_a_checkpoint_is_calibrated_on_a_dataset(rankings, tmp_path):
     assert refused.returncode == 2 and "has no split 'dev', only" in refused.stderr
 
 
+def test_a_checkpoint_is_calibrated_on_judged_queries(collection, tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    TwolarForReranking.from_backbone(model_path("all-MiniLM-L6-v2"), num_layers=1).save_pretrained(checkpoint)
+    done = run_module(
+        "training.calibrate", checkpoint, "--judged", collection, "--split", "test", "--top_k", "4"
+    )
+    assert done.returncode == 0, done.stderr
+    # BM25's best four for "which planet is red" and "rings made of ice": Mars, Jupiter and Saturn are relevant.
+    assert " 3 of them judged relevant" in done.stdout
+    model = TwolarForReranking.from_pretrained(checkpoint)
+    texts = dict(PLANETS)
+    mars, sun = model.relevance(
+        model.score([("which planet is red", texts[name]) for name in ("mars", "sun")])
+    )
+    assert mars > 0.5 > sun
+
+
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     done = run_module("training.calibrate", tmp_path, "--dataset_name", "none")
     assert done.returncode == 2 and "does not exist" in done.stderr
