@@ -19,6 +19,9 @@ from serving.shapes import Answer, RerankRequest
 
 JSON_BYTES_PER_CHARACTER = 12  # a character beyond the 65,536th, written as two escapes
 CLIENT_HAS_GONE = 499
+# pydantic's words for a body that is a list, a text, not sent as JSON, or none.
+NO_OBJECT = ("model_attributes_type", "missing")
+NEEDS_OBJECT = "the body should be a JSON object, sent with Content-Type: application/json"
 
 
 class Health(TypedDict):
@@ -135,4 +138,6 @@ async def _say_what_is_wrong(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:])
+    if not place and first["type"] in NO_OBJECT:
+        return JSONResponse({"detail": NEEDS_OBJECT}, 422)
     return JSONResponse({"detail": f"{place}: {first['msg']}" if place else first["msg"]}, 422)

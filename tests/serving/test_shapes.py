@@ -131,6 +131,8 @@ def test_a_request_that_cannot_be_used_is_answered_with_the_place_and_the_mend(a
     ("body", "code", "detail"),
     [
         (b"{", 422, "1: JSON decode error"),
+        (b"[]", 422, "the body should be a JSON object, sent with Content-Type: application/json"),
+        (b"", 422, "the body should be a JSON object"),
         (b"[" * 100_000, 400, "There was an error parsing the body"),
         (b'{"query": "\\ud800", "documents": ["x"]}', 422, "query: "),
         (b'{"query": "q", "documents": ["\\ud800"]}', 422, "documents.0.string: "),
@@ -144,6 +146,15 @@ def test_a_body_that_cannot_be_read_is_refused(client, body, code, detail):
     answer = served.post("/rerank", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == code
     assert answer.json()["detail"].startswith(detail)
+
+
+def test_a_body_that_is_not_sent_as_json_is_told_how(client):
+    body = b'{"query": "red", "documents": ["red"]}'
+    answer = client().post(
+        "/rerank", content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["detail"].endswith("sent with Content-Type: application/json")
 
 
 def test_a_body_in_chunks_is_read(client):
