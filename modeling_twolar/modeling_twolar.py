@@ -205,6 +205,10 @@ def load_reranker(
         OSError: for a model that is not there.
         ValueError: for one that cannot be a reranker.
     """
+    path = os.fspath(name_or_path)
+    # transformers would call it an illegal name of the Hub's.
+    if path.startswith(("/", ".", "~")) and not os.path.exists(path):
+        raise FileNotFoundError(f"{path} does not exist")
     settings, _ = PretrainedConfig.get_config_dict(name_or_path)
     if settings.get("model_type") != TwolarConfig.model_type:
         return TwolarForReranking.from_backbone(

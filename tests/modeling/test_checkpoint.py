@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from model_cards.checks import WITHOUT_OURS
-from modeling_twolar import TwolarForReranking
+from modeling_twolar import TwolarForReranking, load_reranker
 from retrieval.model_files import model_path
 from tests.modeling.small_models import save_classifier, save_language_model
 
@@ -174,3 +174,9 @@ def test_logits_stay_float32_under_autocast(tiny_t5):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(**batch).logits
     assert logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("path", ["/no/such/model", "./no-such-model", "../no-such-model"])
+def test_a_path_that_does_not_exist_is_called_so_and_no_name_of_the_hub(path):
+    with pytest.raises(OSError, match=f"^{path} does not exist$"):
+        load_reranker(path)
