@@ -17,9 +17,6 @@ from retrieval.corpus import LAYOUTS
 from retrieval.errors import InputError, run_cli
 from retrieval.text_file import write_text
 
-# Of a checkpoint's folder, where training keeps its indexes too.
-WORK = "runs"
-
 
 def main() -> None:
     """Fit, write into the checkpoint's configuration, and print what thresholds keep."""
@@ -75,9 +72,10 @@ def _labelled(arguments: argparse.Namespace) -> Sample:
 def _judged(arguments: argparse.Namespace) -> Sample:
     from evaluation.collections import load_collection
     from evaluation.first_stage import retrieve
+    from training.held_out import LOGS
 
     collection = load_collection(Path(arguments.judged), arguments.split, arguments.corpus, None)
-    candidates = retrieve(collection, BM25_NAME, arguments.top_k, arguments.checkpoint / WORK)
+    candidates = retrieve(collection, BM25_NAME, arguments.top_k, arguments.checkpoint / LOGS)
     found = [(query_id, hit.docid) for query_id, hits in candidates.run.items() for hit in hits]
     pairs = [(collection.queries[query_id], candidates.texts[docid]) for query_id, docid in found]
     least, qrels = collection.relevant_from, collection.qrels
