@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,15 @@ class Candidates:
     texts: dict[str, str]
     found: Run
     num_own: int = 0
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Query id and docid of every candidate."""
+        return [(query_id, hit.docid) for query_id, hits in self.run.items() for hit in hits]
+
+    def pairs(self, queries: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The texts of `keys`, as a reranker takes them. `queries`: id → text."""
+        return [(queries[query_id], self.texts[docid]) for query_id, docid in self.keys]
 
     @property
     def sha256(self) -> str:

@@ -54,8 +54,7 @@ def rerank(
     Raises:
         InputError: for a model that cannot be loaded, or whose scores are not finite.
     """
-    keys = [(query_id, hit.docid) for query_id, hits in candidates.run.items() for hit in hits]
-    pairs = [(queries[query_id], candidates.texts[docid]) for query_id, docid in keys]
+    pairs = candidates.pairs(queries)
     revision = model_revision(model.removeprefix(COSINE))
     if model.startswith(COSINE):
         revision = COSINE + revision
@@ -64,7 +63,7 @@ def rerank(
         _fill(model, cache, revision, missing)
     scores = cache.scores(revision, pairs)
     by_query: dict[str, dict[str, float]] = {query_id: {} for query_id in candidates.run}
-    for (query_id, docid), pair in zip(keys, pairs, strict=True):
+    for (query_id, docid), pair in zip(candidates.keys, pairs, strict=True):
         by_query[query_id][docid] = scores[pair]
     run = {query_id: ordered(found) for query_id, found in by_query.items()}
     seconds = cache.seconds(revision, pairs)

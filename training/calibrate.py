@@ -41,8 +41,8 @@ def main() -> None:
         f"{len(scores):,} passages of {sample.name}, {int(relevant.sum())} of them {sample.how}:\n\n"
         f"{table(calibration.relevance(scores), relevant)}\n"
     )
-    write_text(path.with_name(FILE_NAME), thresholds)
     write_text(path, json.dumps(settings, indent=2))
+    write_text(path.with_name(FILE_NAME), thresholds)  # last: make takes it for the mark that all is done
     print(f"temperature {calibration.temperature:.4g}, shift {calibration.shift:.4g}, in {path}")
     print(thresholds, end="")
 
@@ -76,11 +76,9 @@ def _judged(arguments: argparse.Namespace) -> Sample:
 
     collection = load_collection(Path(arguments.judged), arguments.split, arguments.corpus, None)
     candidates = retrieve(collection, BM25_NAME, arguments.top_k, arguments.checkpoint / LOGS)
-    found = [(query_id, hit.docid) for query_id, hits in candidates.run.items() for hit in hits]
-    pairs = [(collection.queries[query_id], candidates.texts[docid]) for query_id, docid in found]
     least, qrels = collection.relevant_from, collection.qrels
-    relevant = [qrels[query_id].get(docid, 0) >= least for query_id, docid in found]
-    return Sample(pairs, relevant, collection.name, "judged relevant")
+    relevant = [qrels[query_id].get(docid, 0) >= least for query_id, docid in candidates.keys]
+    return Sample(candidates.pairs(collection.queries), relevant, collection.name, "judged relevant")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,11 +32,9 @@ class JudgedRanking:
 
     def ndcg_at_10(self, model: TwolarForReranking) -> dict[str, float]:
         """Each judged query's nDCG@10, of the candidates in the order of the model's scores."""
-        triples = [(query_id, hit.docid) for query_id, hits in self.candidates.run.items() for hit in hits]
-        texts, queries = self.candidates.texts, self.collection.queries
-        scores = model.score([(queries[query_id], texts[docid]) for query_id, docid in triples]).tolist()
+        scores = model.score(self.candidates.pairs(self.collection.queries)).tolist()
         by_query: dict[str, dict[str, float]] = {}
-        for (query_id, docid), score in zip(triples, scores, strict=True):
+        for (query_id, docid), score in zip(self.candidates.keys, scores, strict=True):
             by_query.setdefault(query_id, {})[docid] = score
         run = {query_id: ordered(found) for query_id, found in by_query.items()}
         return per_query(self.collection.qrels, run)[MAIN_MEASURE]
